@@ -1,0 +1,16 @@
+// Everything of xgrad's core: tensors, operations, the tape and derivatives.
+#pragma once
+
+#include "autograd/dtype.hpp"
+#include "autograd/error.hpp"
+#include "autograd/gradcheck.hpp"
+#include "autograd/op.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/parameter.hpp"
+#include "autograd/random.hpp"
+#include "autograd/shape.hpp"
+#include "autograd/storage.hpp"
+#include "autograd/tape.hpp"
+#include "autograd/tensor.hpp"
+#include "autograd/transforms.hpp"
+#include "autograd/xtensor.hpp"

@@ -1,0 +1,238 @@
+// What stands around the chain rule: the checks of gradient(), the forward pass of tangents, and
+// what rules and readers may ask of a tape.
+#include <algorithm>
+#include <ostream>
+#include <unordered_set>
+
+#include "autograd/op.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/tape.hpp"
+#include "autograd/tape_memory.hpp"
+
+namespace xg {
+
+using detail::Node;
+using detail::TapeMemory;
+using detail::TensorAccess;
+using detail::text;
+
+namespace detail {
+namespace {
+// Arrays that have grown beyond this are not kept for the next tape.
+constexpr std::size_t keep_nodes_below = std::size_t{1} << 19;
+thread_local std::vector<std::unique_ptr<TapeMemory>> spare_tape_memory;
+}  // namespace
+
+std::unique_ptr<TapeMemory> take_tape_memory() {
+  if (spare_tape_memory.empty()) return std::make_unique<TapeMemory>();
+  std::unique_ptr<TapeMemory> memory = std::move(spare_tape_memory.back());
+  spare_tape_memory.pop_back();
+  return memory;
+}
+
+void give_tape_memory(std::unique_ptr<TapeMemory> memory) {
+  memory->clear();
+  if (memory->nodes.capacity() < keep_nodes_below) spare_tape_memory.push_back(std::move(memory));
+}
+
+void check_defined(std::string_view name, Inputs inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!inputs[i].defined())
+      throw DTypeError(text("[", name, "] input ", i,
+                            " is undefined (default-constructed, or moved"
+                            " from)"));
+}
+
+void check_promise(std::string_view name, const Shape& promised, const Tensor& output) {
+  if (!output.defined() || output.shape() != promised)
+    throw ShapeError(text("[", name, "] forward gave the shape ", output.shape(),
+                          ", but the shape rule says ", promised));
+}
+}  // namespace detail
+
+void require_floating(std::string_view name, Inputs inputs, std::size_t first) {
+  for (std::size_t i = first; i < inputs.size(); ++i) {
+    if (!is_floating(inputs[i].dtype()))
+      throw DTypeError(text("[", name, "] input ", i, " is ", inputs[i].dtype(),
+                            "; float32 or float64 is needed: cast(x, DType::float64)"));
+    if (i > first) require_same_dtype(name, inputs[first], inputs[i]);
+  }
+}
+
+void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype())
+    throw DTypeError(text("[", name, "] types differ: ", a.dtype(), " ", a.shape(), " and ",
+                          b.dtype(), " ", b.shape(), "; convert one with cast(x, DType::",
+                          is_floating(a.dtype()) ? a.dtype() : b.dtype(), ")"));
+}
+
+// Record ---------------------------------------------------------------------------------------
+
+std::size_t Record::input_node(std::size_t i) const {
+  const TapeMemory& m = *tape_.memory_;
+  return m.inputs[m.nodes[node_].first_input + i];
+}
+
+Tensor Record::value(std::size_t index) const {
+  const Node& node = tape_.memory_->nodes[index];
+  if (!node.value)
+    throw TapeError(text("[", tape_.memory_->nodes[node_].op->name,
+                         "] a rule asks the record for a tensor that `keeps` does not list"));
+  Tensor result = TensorAccess::make(node.value, node.shape, node.size, node.dtype);
+  TensorAccess::set_identity(result, tape_.serial_, index);
+  return result;
+}
+
+Tensor Record::input(std::size_t i) const { return value(input_node(i)); }
+Tensor Record::output() const { return value(node_); }
+Shape Record::input_shape(std::size_t i) const { return tape_.memory_->nodes[input_node(i)].shape; }
+Shape Record::output_shape() const { return tape_.memory_->nodes[node_].shape; }
+DType Record::input_dtype(std::size_t i) const { return tape_.memory_->nodes[input_node(i)].dtype; }
+std::size_t Record::input_count() const { return tape_.memory_->nodes[node_].input_count; }
+
+// Tape -----------------------------------------------------------------------------------------
+
+std::size_t Tape::size() const noexcept { return memory_->nodes.size(); }
+
+std::uint64_t Tape::bytes_kept() const {
+  std::unordered_set<const Buffer*> buffers;
+  std::uint64_t bytes = 0;
+  for (const Node& node : memory_->nodes) {
+    if (!node.value) continue;
+    const BufferRef owner = node.value.is_lazy() ? node.value.source() : node.value;
+    if (buffers.insert(owner.get()).second) bytes += owner->bytes;
+  }
+  return bytes;
+}
+
+std::ostream& operator<<(std::ostream& stream, const Tape& tape) {
+  const TapeMemory& m = *tape.memory_;
+  for (std::size_t n = 0; n < m.nodes.size(); ++n) {
+    const Node& node = m.nodes[n];
+    stream << '%' << n << " = ";
+    if (!node.op) {
+      stream << "input";
+    } else {
+      std::string equation = node.op->equation(node.op_state);
+      std::string inputs;
+      for (std::size_t i = 0; i < node.input_count; ++i) {
+        const std::string name = text('%', m.inputs[node.first_input + i]);
+        const std::string place = text('{', i, '}');
+        inputs += (i > 0 ? ", " : "") + name;
+        for (std::size_t at; (at = equation.find(place)) != std::string::npos;)
+          equation.replace(at, place.size(), name);
+      }
+      if (const auto at = equation.find("{...}"); at != std::string::npos)
+        equation.replace(at, 5, inputs);
+      stream << equation;
+    }
+    stream << "  " << node.dtype << ' ' << node.shape << '\n';
+  }
+  return stream;
+}
+
+std::optional<Shape> Tape::unknown_parameter(std::size_t since,
+                                             std::span<const ParameterRef> known) const {
+  std::vector<std::uint32_t> nodes;
+  for (const ParameterRef& parameter : known) nodes.push_back(find(parameter, "Module"));
+  for (std::size_t n = since; n < memory_->nodes.size(); ++n)
+    if (memory_->nodes[n].version > 0 && std::find(nodes.begin(), nodes.end(), n) == nodes.end())
+      return memory_->nodes[n].shape;
+  return std::nullopt;
+}
+
+Tensor detach(const Tensor& tensor) {
+  if (!tensor.defined()) return tensor;
+  return TensorAccess::make(TensorAccess::buffer(tensor), tensor.shape(), tensor.size(),
+                            tensor.dtype());
+}
+
+// Derivatives ----------------------------------------------------------------------------------
+
+Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
+  const Tape& tape = Tape::of(output, "jvp");
+  TapeMemory& m = *tape.memory_;
+  const auto last = static_cast<std::size_t>(TensorAccess::id(output));
+  auto [sources, marks, derivatives] = std::exchange(m.pass, {});
+  tape.mark(wrt, last, "jvp", sources, marks);
+  derivatives.resize(last + 1);
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i] > last) continue;
+    if (tangents[i].shape() != wrt[i].shape())
+      throw ShapeError(text("[jvp] the tangent has the shape ", tangents[i].shape(),
+                            ", its tensor has ", wrt[i].shape()));
+    derivatives[sources[i]] = tangents[i];
+  }
+  for (std::size_t n = 0; n <= last; ++n) {
+    if (!marks[n] || derivatives[n].defined()) continue;
+    Tensor sum;
+    for (std::size_t i = 0; i < m.nodes[n].input_count; ++i) {
+      const Node& node = m.nodes[n];
+      const Tensor& tangent = derivatives[m.inputs[node.first_input + i]];
+      if (!tangent.defined()) continue;
+      Tensor change = node.op->jvp(node.op_state, i, tangent, Record(tape, n));
+      if (!change.defined()) continue;
+      change = broadcast_to(change, m.nodes[n].shape);
+      sum = sum.defined() ? sum + change : std::move(change);
+    }
+    derivatives[n] = std::move(sum);
+  }
+  Tensor result = std::move(derivatives[last]);
+  derivatives.clear();
+  m.pass = {std::move(sources), std::move(marks), std::move(derivatives)};
+  return result;
+}
+
+void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {
+  if (loss.size() != 1)
+    throw ShapeError(text("[gradient] the loss must be a scalar, but has the shape ", loss.shape(),
+                          "; reduce it with sum or mean, or use vjp for a weighted one"));
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (!is_floating(xs[i].dtype()))
+      throw DTypeError(
+          text("[gradient] tensor ", i, " is ", xs[i].dtype(), " and cannot be differentiated"));
+  pull_back(loss, Tensor::full(loss.shape(), 1.0, loss.dtype()), xs, result, "gradient");
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (result[i].defined()) continue;
+    if (options.unused == Unused::error)
+      throw TapeError(
+          text("[gradient] the loss does not depend on tensor ", i, " of shape ", xs[i].shape()));
+    result[i] = Tensor::full(xs[i].shape(), 0.0, xs[i].dtype());
+  }
+}
+
+namespace {
+
+std::vector<Tensor> gradient_of(const Tensor& loss, const auto& xs, GradientOptions options) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& x : xs) pointers.push_back(&x);
+  std::vector<Tensor> result(pointers.size());
+  gradient(loss, Inputs(pointers.data(), pointers.size()), result, options);
+  return result;
+}
+
+}  // namespace
+
+Tensor gradient(const Tensor& loss, const Tensor& x, GradientOptions options) {
+  const Tensor* const pointer = &x;
+  Tensor result;
+  gradient(loss, Inputs(&pointer, 1), {&result, 1}, options);
+  return result;
+}
+
+std::vector<Tensor> gradient(const Tensor& loss, std::span<const Tensor> xs,
+                             GradientOptions options) {
+  return gradient_of(loss, xs, options);
+}
+
+std::vector<Tensor> gradient(const Tensor& loss, std::initializer_list<Tensor> xs,
+                             GradientOptions options) {
+  return gradient_of(loss, xs, options);
+}
+
+std::vector<Tensor> gradient(const Tensor& loss, std::span<const ParameterRef> parameters,
+                             GradientOptions options) {
+  return gradient_of(loss, parameters, options);
+}
+
+}  // namespace xg

@@ -1,0 +1,20 @@
+// The matrix product. The only place that knows which library computes it.
+#pragma once
+
+#include <cstdint>
+
+namespace xg::kernels {
+
+/// One operand: row-major, read as its transpose if `transposed`.
+template <class T>
+struct Matrix {
+  const T* data;
+  bool transposed;
+};
+
+/// c (m, n) = a (m, k) · b (k, n), the shapes being those after transposition. Runs on the calling
+/// thread alone. Throws ShapeError for extents over 2^31 - 1.
+template <class T>
+void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c);
+
+}  // namespace xg::kernels

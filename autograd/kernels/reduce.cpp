@@ -1,0 +1,187 @@
+// Reductions in a fixed order: short runs of SIMD lanes, the runs one after the other.
+#include "autograd/kernels/reduce.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <vector>
+
+#include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/simd.hpp"
+
+namespace xg::kernels {
+namespace {
+
+struct Sum {
+  static constexpr double identity = 0;
+  template <class V>
+  static V combine(const V& a, const V& b) {
+    return a + b;
+  }
+};
+struct Product {
+  static constexpr double identity = 1;
+  template <class V>
+  static V combine(const V& a, const V& b) {
+    return a * b;
+  }
+};
+struct Maximum {
+  static constexpr double identity = -std::numeric_limits<double>::infinity();
+  template <class V>
+  static V combine(const V& a, const V& b) {
+    return xsimd::select((b > a) | (b != b), b, a);
+  }
+};
+struct Minimum {
+  static constexpr double identity = std::numeric_limits<double>::infinity();
+  template <class V>
+  static V combine(const V& a, const V& b) {
+    return xsimd::select((b < a) | (b != b), b, a);
+  }
+};
+
+template <class R, class T>
+T combine_scalars(T a, T b) {
+  return R::combine(Batch<T>(a), Batch<T>(b)).get(0);
+}
+
+// Errors grow with the length of a run, so long ones are cut.
+constexpr std::int64_t run_length = 32768, run_rows = 256;
+
+template <class R, class T>
+T reduce_run(const T* in, std::int64_t n) {
+  using V = Batch<T>;
+  const V identity(static_cast<T>(R::identity));
+  std::array<V, 4> parts{identity, identity, identity, identity};
+  std::int64_t i = 0;
+  for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
+    for (std::int64_t p = 0; p < 4; ++p)
+      parts[static_cast<std::size_t>(p)] =
+          R::combine(parts[static_cast<std::size_t>(p)], load(in + i + p * lanes<T>));
+  for (; i + lanes<T> <= n; i += lanes<T>) parts[0] = R::combine(parts[0], load(in + i));
+  const V all = R::combine(R::combine(parts[0], parts[1]), R::combine(parts[2], parts[3]));
+  alignas(64) T lane[V::size];
+  all.store_aligned(lane);
+  for (std::int64_t k = 0; i < n; ++i, ++k) lane[k] = combine_scalars<R>(lane[k], in[i]);
+  for (std::size_t width = V::size / 2; width > 0; width /= 2)
+    for (std::size_t k = 0; k < width; ++k) lane[k] = combine_scalars<R>(lane[k], lane[k + width]);
+  return lane[0];
+}
+
+template <class R, class T>
+void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
+  const std::int64_t runs = std::max<std::int64_t>(1, (count + run_length - 1) / run_length);
+  if (runs == 1) {
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, elementwise_grain / std::max<std::int64_t>(count, 1));
+    return for_ranges(outer, grain, [&](std::int64_t o, std::int64_t end) {
+      for (; o < end; ++o) out[o] = reduce_run<R>(in + o * count, count);
+    });
+  }
+  std::vector<T> partial(static_cast<std::size_t>(outer * runs));
+  for_ranges(outer * runs, 2, [&](std::int64_t k, std::int64_t end) {
+    for (; k < end; ++k) {
+      const std::int64_t begin = k % runs * run_length;
+      partial[static_cast<std::size_t>(k)] =
+          reduce_run<R>(in + k / runs * count + begin, std::min(run_length, count - begin));
+    }
+  });
+  for (std::int64_t o = 0; o < outer; ++o) out[o] = reduce_run<R>(partial.data() + o * runs, runs);
+}
+
+// A few columns whose running values stay in registers.
+template <class R, int batches, class T>
+void reduce_narrow(std::int64_t count, std::int64_t stride, std::int64_t width, const T* in,
+                   T* out) {
+  using V = Batch<T>;
+  const V identity(static_cast<T>(R::identity));
+  std::array<V, batches> total;
+  total.fill(identity);
+  for (std::int64_t begin = 0; begin < count; begin += run_rows) {
+    std::array<V, batches> run;
+    run.fill(identity);
+    for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
+      for (std::size_t b = 0; b < batches; ++b)
+        run[b] =
+            R::combine(run[b], load(in + r * stride + static_cast<std::int64_t>(b) * lanes<T>));
+    for (std::size_t b = 0; b < batches; ++b) total[b] = R::combine(total[b], run[b]);
+  }
+  for (std::int64_t b = 0; b < batches; ++b)
+    store_first(out + b * lanes<T>, total[static_cast<std::size_t>(b)],
+                std::min(lanes<T>, width - b * lanes<T>));
+}
+
+// Many columns: running values in the first-level cache, whole lines of every row.
+template <class R, class T>
+void reduce_wide(std::int64_t count, std::int64_t stride, std::int64_t width, const T* in, T* out) {
+  constexpr std::int64_t tile = 1024;
+  alignas(64) T total[tile], run[tile];
+  const auto add = [&](T* to, const T* from) {
+    for (std::int64_t i = 0; i < width; i += lanes<T>)
+      store(to + i, R::combine(load(to + i), load(from + i)));
+  };
+  std::fill_n(total, tile, static_cast<T>(R::identity));
+  for (std::int64_t begin = 0; begin < count; begin += run_rows) {
+    std::fill_n(run, tile, static_cast<T>(R::identity));
+    for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
+      add(run, in + r * stride);
+    add(total, run);
+  }
+  std::copy_n(total, width, out);
+}
+
+template <class R, class T>
+void reduce_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+                    T* out) {
+  constexpr std::int64_t tile = 1024;
+  const std::int64_t tiles = (inner + tile - 1) / tile;
+  const std::int64_t work = std::max<std::int64_t>(1, count * std::min(inner, tile));
+  for_ranges(outer * tiles, std::max<std::int64_t>(1, elementwise_grain / work),
+             [&](std::int64_t k, std::int64_t end) {
+               for (; k < end; ++k) {
+                 const std::int64_t o = k / tiles, begin = k % tiles * tile;
+                 const std::int64_t width = std::min(tile, inner - begin);
+                 const T* from = in + o * count * inner + begin;
+                 T* to = out + o * inner + begin;
+                 if (width <= lanes<T>)
+                   reduce_narrow<R, 1>(count, inner, width, from, to);
+                 else if (width <= 2 * lanes<T>)
+                   reduce_narrow<R, 2>(count, inner, width, from, to);
+                 else if (width <= 4 * lanes<T> && width > 3 * lanes<T>)
+                   reduce_narrow<R, 4>(count, inner, width, from, to);
+                 else
+                   reduce_wide<R>(count, inner, width, from, to);
+               }
+             });
+}
+
+template <class R, class T>
+void reduce_with(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, T* out) {
+  if (inner == 1)
+    reduce_rows<R>(outer, count, in, out);
+  else
+    reduce_columns<R>(outer, count, inner, in, out);
+}
+
+}  // namespace
+
+template <class T>
+void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+            T* out) {
+  switch (kind) {
+    case Reduction::sum:
+      return reduce_with<Sum>(outer, count, inner, in, out);
+    case Reduction::product:
+      return reduce_with<Product>(outer, count, inner, in, out);
+    case Reduction::maximum:
+      return reduce_with<Maximum>(outer, count, inner, in, out);
+    case Reduction::minimum:
+      return reduce_with<Minimum>(outer, count, inner, in, out);
+  }
+}
+
+template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const float*, float*);
+template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const double*, double*);
+
+}  // namespace xg::kernels

@@ -1,0 +1,16 @@
+// Reductions of a block of numbers seen as (outer, count, inner) over its middle axis.
+#pragma once
+
+#include <cstdint>
+
+namespace xg::kernels {
+
+enum class Reduction { sum, product, maximum, minimum };
+
+/// out[o][i] = the reduction of in[o][0..count)[i]. The order of combination depends on the extents
+/// alone. NaN wins in maximum and minimum. Over nothing: 0, 1, -inf, +inf.
+template <class T>
+void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+            T* out);
+
+}  // namespace xg::kernels

@@ -1,0 +1,59 @@
+// The SIMD vocabulary of the kernels: one batch type over xsimd 8 to 13, loops over rows, and the
+// functions that xsimd has under other names or not at all.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <xsimd/xsimd.hpp>
+
+namespace xg::kernels {
+
+template <class T>
+using Batch = xsimd::batch<T>;
+
+template <class T>
+inline constexpr std::int64_t lanes = static_cast<std::int64_t>(Batch<T>::size);
+
+template <class T>
+Batch<T> load(const T* from) {
+  return Batch<T>::load_unaligned(from);
+}
+template <class T>
+void store(T* to, const Batch<T>& batch) {
+  batch.store_unaligned(to);
+}
+template <class T>
+void store_first(T* to, const Batch<T>& batch, std::int64_t count) {
+  alignas(64) T lane[Batch<T>::size];
+  batch.store_aligned(lane);
+  std::memcpy(to, lane, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+/// out[i] = f(a[i]...) for a row of n elements. Whole batches are loaded and stored even at the
+/// end: what lies behind the row belongs to the buffer (see Buffer) and is written after it, by
+/// the next row, or never read.
+template <class T, class F, class... In>
+void map_row(const F& f, std::int64_t n, T* out, const In&... in) {
+  for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
+}
+
+/// An input of map_row that advances with the row.
+template <class T>
+struct Moving {
+  const T* from;
+  Batch<T> at(std::int64_t i) const { return load(from + i); }
+};
+/// An input of map_row that is one number for the whole row.
+template <class T>
+struct Fixed {
+  Batch<T> value;
+  Batch<T> at(std::int64_t) const { return value; }
+};
+
+/// 1 where the mask holds, else 0.
+template <class V, class Mask>
+V one_where(const Mask& mask) {
+  return xsimd::select(mask, V(1), V(0));
+}
+
+}  // namespace xg::kernels

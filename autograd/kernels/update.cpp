@@ -1,0 +1,40 @@
+// The parameter update, and the sum of chunks' gradients.
+#include "autograd/kernels/update.hpp"
+
+#include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/simd.hpp"
+
+namespace xg::kernels {
+namespace {
+
+// out[i] = f(a[i], b[i]); `out` may be `a`, so it is asked for before its elements are read.
+template <class F>
+void zip(Tensor& out, const Tensor& a, const Tensor& b, const F& f) {
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    T* to = out.exclusive_data<T>();
+    const T *pa = a.data<T>(), *pb = b.data<T>();
+    for_ranges(out.size(), elementwise_grain, [&](std::int64_t i, std::int64_t end) {
+      for (; i < end; i += lanes<T>) store<T>(to + i, f(load(pa + i), load(pb + i)));
+    });
+  });
+}
+
+template <class V>
+V constant(double value) {
+  return V(static_cast<typename V::value_type>(value));
+}
+
+}  // namespace
+
+void add_scaled(Tensor& out, const Tensor& w, double factor, const Tensor& direction) {
+  zip(out, w, direction,
+      [factor]<class V>(const V& a, const V& b) { return a + constant<V>(factor) * b; });
+}
+
+void weighted_sum(Tensor& out, double wa, const Tensor& a, double wb, const Tensor& b) {
+  zip(out, a, b, [wa, wb]<class V>(const V& x, const V& y) {
+    return constant<V>(wa) * x + constant<V>(wb) * y;
+  });
+}
+
+}  // namespace xg::kernels

@@ -1,0 +1,161 @@
+// What an operation is: one struct with every facet, and `apply`, the only road onto the tape.
+// Users write their operations against this header, as the library does.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "autograd/tape.hpp"
+#include "autograd/tensor.hpp"
+
+namespace xg {
+
+/// What the tape has to keep for an operation's derivative rules.
+enum class Keep : std::uint32_t { nothing = 0, inputs = 0x7fffffffu, output = 0x80000000u };
+constexpr Keep operator|(Keep a, Keep b) noexcept {
+  return static_cast<Keep>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+/// Keeps input number `i` (below 31) alone.
+constexpr Keep keep_input(std::size_t i) noexcept { return static_cast<Keep>(1u << i); }
+
+/// One recorded application, as an operation's derivative rules see it.
+class Record {
+ public:
+  /// Input `i` or the output. Throws TapeError if the operation's `keeps` does not list it.
+  Tensor input(std::size_t i) const;
+  Tensor output() const;
+  /// Shapes are always known.
+  Shape input_shape(std::size_t i) const;
+  Shape output_shape() const;
+  DType input_dtype(std::size_t i) const;
+  std::size_t input_count() const;
+
+ private:
+  friend void pull_back(const Tensor&, const Tensor&, Inputs, std::span<Tensor>, std::string_view);
+  friend Tensor push_forward(const Tensor&, Inputs, Inputs);
+  Record(const Tape& tape, std::size_t node) : tape_(tape), node_(node) {}
+  std::size_t input_node(std::size_t i) const;
+  Tensor value(std::size_t node) const;
+
+  const Tape& tape_;
+  std::size_t node_;
+};
+
+/// An example of an operation at work, for the checks that go over all operations: float64 inputs
+/// at which it is smooth, or, with `error` set, inputs that it must refuse with a text that has
+/// `error` in it.
+template <class O>
+struct Sample {
+  Sample(O operation, std::vector<Tensor> tensors, std::string expected_error = "")
+      : op(std::move(operation)), inputs(std::move(tensors)), error(std::move(expected_error)) {}
+
+  O op;
+  std::vector<Tensor> inputs;
+  std::string error;
+};
+
+/// An operation. Its rules are written in ordinary tensor operations, so that they can themselves
+/// be differentiated; an undefined tensor stands for zero.
+///
+/// - `name`: as it stands in messages and printed tapes.
+/// - `keeps`: which inputs, and whether the output, the rules below may ask the record for.
+/// - `shape(inputs)`: checks the inputs (ShapeError, DTypeError, ValueError) and gives the shape
+///   of the output.
+/// - `forward(inputs, shape)`: the output.
+/// - `vjp(i, adjoint, record)`: the adjoint of the output times the Jacobian with respect to input
+///   i. It may have the output's shape where input i was broadcast; the engine sums it.
+/// - `jvp(i, tangent, record)`: the Jacobian with respect to input i times a tangent of input i.
+///   The engine adds the inputs up, and broadcasts to the output's shape.
+/// - `equation()`: Unicode text with {0}, {1}, ... for the inputs.
+/// - `samples()`: examples for the checks.
+template <class O>
+concept Op = std::copyable<O> &&
+    requires(const O& op, Inputs inputs, const Shape& shape, const Tensor& tensor,
+             const Record& record, std::size_t i) {
+  { O::name } -> std::convertible_to<std::string_view>;
+  { O::keeps } -> std::convertible_to<Keep>;
+  { op.shape(inputs) } -> std::same_as<Shape>;
+  { op.forward(inputs, shape) } -> std::same_as<Tensor>;
+  { op.vjp(i, tensor, record) } -> std::same_as<Tensor>;
+  { op.jvp(i, tensor, record) } -> std::same_as<Tensor>;
+  { op.equation() } -> std::convertible_to<std::string>;
+  { O::samples() } -> std::same_as<std::vector<Sample<O>>>;
+};
+
+namespace detail {
+
+/// An operation's facets with its type erased, one table for each operation.
+struct OpTable {
+  std::string_view name;
+  Keep keeps;
+  std::size_t size, alignment;  // of the struct; 0 if it has no members
+  void (*copy)(const void* op, void* where);
+  void (*destroy)(void* op) noexcept;  // null if there is nothing to do
+  Tensor (*vjp)(const void* op, std::size_t i, const Tensor& adjoint, const Record& record);
+  Tensor (*jvp)(const void* op, std::size_t i, const Tensor& tangent, const Record& record);
+  std::string (*equation)(const void* op);
+};
+
+template <Op O>
+inline constexpr OpTable op_table{
+    O::name,
+    O::keeps,
+    std::is_empty_v<O> ? 0 : sizeof(O),
+    alignof(O),
+    [](const void* op, void* where) { new (where) O(*static_cast<const O*>(op)); },
+    std::is_trivially_destructible_v<O> ? nullptr
+                                        : +[](void* op) noexcept { static_cast<O*>(op)->~O(); },
+    [](const void* op, std::size_t i, const Tensor& adjoint, const Record& record) {
+      return static_cast<const O*>(op)->vjp(i, adjoint, record);
+    },
+    [](const void* op, std::size_t i, const Tensor& tangent, const Record& record) {
+      return static_cast<const O*>(op)->jvp(i, tangent, record);
+    },
+    [](const void* op) -> std::string { return static_cast<const O*>(op)->equation(); }};
+
+/// Throws DTypeError for an undefined input.
+void check_defined(std::string_view name, Inputs inputs);
+/// Throws ShapeError if `forward` did not give the shape that `shape` promised.
+void check_promise(std::string_view name, const Shape& promised, const Tensor& output);
+
+}  // namespace detail
+
+/// Applies an operation: checks the inputs, computes, and records when a tape is recording on this
+/// thread.
+template <Op O>
+Tensor apply(const O& op, Inputs inputs) {
+  detail::check_defined(O::name, inputs);
+  const Shape shape = op.shape(inputs);
+  Tensor output = op.forward(inputs, shape);
+  detail::check_promise(O::name, shape, output);
+  if (Tape* tape = Tape::recording()) tape->record(detail::op_table<O>, &op, inputs, output);
+  return output;
+}
+
+template <Op O, std::same_as<Tensor>... T>
+Tensor apply(const O& op, const T&... inputs) {
+  const Tensor* const pointers[] = {&inputs...};
+  return apply(op, Inputs(pointers, sizeof...(T)));
+}
+
+template <Op O>
+Tensor apply(const O& op, std::span<const Tensor> inputs) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& input : inputs) pointers.push_back(&input);
+  return apply(op, Inputs(pointers.data(), pointers.size()));
+}
+
+/// Checks for an operation's shape rule. Throw DTypeError unless all inputs from `first` on have
+/// one floating type.
+void require_floating(std::string_view name, Inputs inputs, std::size_t first = 0);
+/// Throw DTypeError unless both have one type, of any kind.
+void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b);
+
+}  // namespace xg

@@ -1,0 +1,136 @@
+// The activation functions of neurons, stable for any input.
+#include <cmath>
+#include <numbers>
+
+#include "autograd/catalogue.hpp"
+#include "autograd/ops/elementwise.hpp"
+
+namespace xg {
+namespace ops {
+namespace {
+
+struct Sigmoid : Unary<Sigmoid> {
+  static constexpr auto name = "sigmoid", symbol = "σ";
+  static constexpr Keep keeps = Keep::output;
+  template <class V>
+  V value(const V& x) const {
+    return V(1) / (V(1) + xsimd::exp(-x));
+  }
+  // σ' = σ ⊙ (1 − σ)
+  Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
+    const Tensor y = r.output();
+    return t * (y * (1 - y));
+  }
+  static auto samples() { return unary_samples<Sigmoid>(-4, 4); }
+};
+
+struct Relu : Unary<Relu> {
+  static constexpr auto name = "relu", symbol = "relu";
+  static constexpr Keep keeps = Keep::output;
+  template <class V>
+  V value(const V& x) const {
+    return xsimd::select(x < V(0), V(0), x);
+  }  // NaN stays
+  Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
+    return t * (r.output() > 0);
+  }
+  static auto samples() { return unary_samples<Relu>(-2, 2); }
+};
+
+struct LeakyRelu : Unary<LeakyRelu> {
+  double slope = 0.01;
+
+  static constexpr auto name = "leaky_relu", symbol = "leaky_relu";
+  static constexpr Keep keeps = Keep::inputs;
+  template <class V>
+  V value(const V& x) const {
+    return xsimd::select(x < V(0), constant<V>(slope) * x, x);
+  }
+  Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
+    return where(r.input(0) < 0, slope * t, t);
+  }
+  std::string equation() const { return detail::text("leaky_relu({0}, ", slope, ")"); }
+  static auto samples() { return unary_samples<LeakyRelu>(-2, 2); }
+  static LeakyRelu with(double slope) {
+    LeakyRelu op;
+    op.slope = slope;
+    return op;
+  }
+};
+
+struct Elu : Unary<Elu> {
+  double alpha = 1;
+
+  static constexpr auto name = "elu", symbol = "elu";
+  static constexpr Keep keeps = Keep::inputs;
+  template <class V>
+  V value(const V& x) const {
+    const V zero(0);
+    return xsimd::select(x < zero, constant<V>(alpha) * xsimd::expm1(xsimd::min(x, zero)), x);
+  }
+  Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
+    const Tensor x = r.input(0);
+    return t * where(x < 0, alpha * exp(minimum(x, 0)), 1);
+  }
+  std::string equation() const { return detail::text("elu({0}, ", alpha, ")"); }
+  static auto samples() {
+    auto result = unary_samples<Elu>(-2, 2);
+    result.push_back({with(0.5), {numbers({2, 3}, -2, 2)}});
+    return result;
+  }
+  static Elu with(double alpha) {
+    Elu op;
+    op.alpha = alpha;
+    return op;
+  }
+};
+
+struct Gelu : Unary<Gelu> {
+  static constexpr auto name = "gelu", symbol = "gelu";
+  static constexpr Keep keeps = Keep::inputs;
+  template <class V>
+  V value(const V& x) const {
+    constexpr double scale = 0.5 * std::numbers::sqrt2;
+    return constant<V>(0.5) * x * (V(1) + xsimd::erf(constant<V>(scale) * x));
+  }
+  // Φ(x) + x φ(x)
+  Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
+    constexpr double density = 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+    const Tensor x = r.input(0);
+    return t *
+           (0.5 * (1 + erf(x * (0.5 * std::numbers::sqrt2))) + density * x * exp(-0.5 * square(x)));
+  }
+  static auto samples() { return unary_samples<Gelu>(-2, 2); }
+};
+
+struct Softplus : Unary<Softplus> {
+  static constexpr auto name = "softplus", symbol = "softplus";
+  static constexpr Keep keeps = Keep::inputs;
+  template <class V>
+  V value(const V& x) const {
+    // max(x, 0) + ln(1 + e^-|x|): neither term can overflow, and NaN stays.
+    return xsimd::select(x < V(0), V(0), x) + xsimd::log1p(xsimd::exp(-xsimd::abs(x)));
+  }
+  Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
+    return t * sigmoid(r.input(0));
+  }
+  static auto samples() { return unary_samples<Softplus>(-4, 4); }
+};
+
+}  // namespace
+
+std::vector<CatalogueEntry> activations() {
+  return {entry<Sigmoid>(), entry<Relu>(), entry<LeakyRelu>(),
+          entry<Elu>(),     entry<Gelu>(), entry<Softplus>()};
+}
+
+}  // namespace ops
+
+Tensor sigmoid(const Tensor& x) { return apply(ops::Sigmoid{}, x); }
+Tensor relu(const Tensor& x) { return apply(ops::Relu{}, x); }
+Tensor leaky_relu(const Tensor& x, double slope) { return apply(ops::LeakyRelu::with(slope), x); }
+Tensor elu(const Tensor& x, double alpha) { return apply(ops::Elu::with(alpha), x); }
+Tensor gelu(const Tensor& x) { return apply(ops::Gelu{}, x); }
+Tensor softplus(const Tensor& x) { return apply(ops::Softplus{}, x); }
+
+}  // namespace xg

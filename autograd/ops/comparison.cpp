@@ -1,0 +1,107 @@
+// Relations, and the choice between two tensors. Every relation has the derivative 0.
+#include "autograd/catalogue.hpp"
+#include "autograd/ops/elementwise.hpp"
+
+namespace xg {
+namespace ops {
+namespace {
+
+/// What the relations share; `holds(a, b)` gives a SIMD mask.
+template <class Self>
+struct Relation : Binary<Self> {
+  static constexpr Keep keeps = Keep::nothing;
+  static constexpr bool any_dtype = true;
+  template <class V>
+  V value(const V& a, const V& b) const {
+    return kernels::one_where<V>(Self::holds(a, b));
+  }
+  Tensor differential(std::size_t, const Tensor&, const Record&) const { return {}; }
+  static auto samples() { return binary_samples<Self>(-2, 2); }
+};
+
+struct Equal : Relation<Equal> {
+  static constexpr auto name = "equal", symbol = "=";
+  static auto holds(const auto& a, const auto& b) { return a == b; }
+};
+struct NotEqual : Relation<NotEqual> {
+  static constexpr auto name = "not_equal", symbol = "≠";
+  static auto holds(const auto& a, const auto& b) { return a != b; }
+};
+struct Less : Relation<Less> {
+  static constexpr auto name = "less", symbol = "<";
+  static auto holds(const auto& a, const auto& b) { return a < b; }
+};
+struct LessEqual : Relation<LessEqual> {
+  static constexpr auto name = "less_equal", symbol = "≤";
+  static auto holds(const auto& a, const auto& b) { return a <= b; }
+};
+
+struct Where {
+  static constexpr auto name = "where";
+  static constexpr Keep keeps = keep_input(0);
+
+  Shape shape(Inputs x) const {
+    require_same_dtype(name, x[1], x[2]);
+    return broadcast_shapes(name, x[0].shape(), broadcast_shapes(name, x[1].shape(), x[2].shape()));
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::uninitialised(shape, x[1].dtype());
+    const kernels::BroadcastPlan<3> plan(shape, {&x[0].shape(), &x[1].shape(), &x[2].shape()});
+    visit_dtype(x[0].dtype(), [&]<class C>(C) {
+      visit_dtype(x[1].dtype(), [&]<class T>(T) {
+        const std::int64_t sc = plan.row_stride(0), sa = plan.row_stride(1),
+                           sb = plan.row_stride(2);
+        T* to = out.exclusive_data<T>();
+        plan.for_each_row([&](const std::array<std::int64_t, 3>& offset) {
+          const C* c = x[0].data<C>() + offset[0];
+          const T *a = x[1].data<T>() + offset[1], *b = x[2].data<T>() + offset[2];
+          for (std::int64_t i = 0; i < plan.row(); ++i)
+            to[i] = c[i * sc] != C(0) ? a[i * sa] : b[i * sb];
+          to += plan.row();
+        });
+      });
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t i, const Tensor& t, const Record& r) const {
+    if (i == 0) return {};
+    return i == 1 ? where(r.input(0), t, 0) : where(r.input(0), 0, t);
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return "where({0}, {1}, {2})"; }
+  static std::vector<Sample<Where>> samples() {
+    std::vector<Sample<Where>> result;
+    for (const auto& [a, b] : broadcasting_shapes()) {
+      result.push_back({{}, {numbers(a, -1, 1) > 0, numbers(a, -2, 2, 2), numbers(b, -2, 2, 3)}});
+      result.push_back({{}, {numbers(b, -1, 1) > 0, numbers(a, -2, 2, 2), numbers(b, -2, 2, 3)}});
+    }
+    result.push_back({{}, {Tensor{1, 0, 7}, numbers({3}, 0, 1, 2), numbers({2, 3}, 0, 1, 3)}});
+    result.push_back({{},
+                      {Tensor{1, 0}, numbers({2}, 0, 1), numbers({3}, 0, 1)},
+                      "shapes do not broadcast: (2,) and (3,)"});
+    result.push_back({{},
+                      {Tensor{1, 0}, Tensor{1.f, 2.f}, Tensor{1., 2.}},
+                      "types differ: float32 (2,) and float64 (2,)"});
+    return result;
+  }
+};
+
+}  // namespace
+
+std::vector<CatalogueEntry> comparison() {
+  return {entry<Equal>(), entry<NotEqual>(), entry<Less>(), entry<LessEqual>(), entry<Where>()};
+}
+
+}  // namespace ops
+
+Tensor equal(const Tensor& a, const Tensor& b) { return apply(ops::Equal{}, a, b); }
+Tensor not_equal(const Tensor& a, const Tensor& b) { return apply(ops::NotEqual{}, a, b); }
+Tensor operator<(const Tensor& a, const Tensor& b) { return apply(ops::Less{}, a, b); }
+Tensor operator<=(const Tensor& a, const Tensor& b) { return apply(ops::LessEqual{}, a, b); }
+Tensor operator>(const Tensor& a, const Tensor& b) { return apply(ops::Less{}, b, a); }
+Tensor operator>=(const Tensor& a, const Tensor& b) { return apply(ops::LessEqual{}, b, a); }
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  return apply(ops::Where{}, condition, a, b);
+}
+
+}  // namespace xg

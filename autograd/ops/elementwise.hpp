@@ -1,0 +1,132 @@
+// What all elementwise operations share: shape rules, loops, and the two derivative rules, which
+// are one because the Jacobian is diagonal. Internal to autograd/ops.
+#pragma once
+
+#include "autograd/kernels/broadcast.hpp"
+#include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/simd.hpp"
+#include "autograd/op.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/ops/samples.hpp"
+
+namespace xg::ops {
+
+/// A constant in the type of a SIMD batch.
+template <class V>
+V constant(double value) {
+  return V(static_cast<typename V::value_type>(value));
+}
+
+/// A row of one input gives
+/// - `name`, `symbol`, `keeps`;
+/// - `value(x)`: the function, on a SIMD batch;
+/// - `differential(i, t, record)`: t times the derivative, as tensor operations. With t a tangent
+///   it is the change of the output, with t an adjoint that of the input;
+/// - `samples()`.
+template <class Self>
+struct Unary {
+  Shape shape(Inputs x) const {
+    require_floating(Self::name, x);
+    return x[0].shape();
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
+    visit_floating(x[0].dtype(), [&]<class T>(T) {
+      const T* in = x[0].data<T>();
+      T* to = out.exclusive_data<T>();
+      kernels::for_ranges(out.size(), kernels::elementwise_grain,
+                          [&](std::int64_t begin, std::int64_t end) {
+                            // Buffers end on whole lines, so the last batch may be loaded whole.
+                            for (std::int64_t i = begin; i < end; i += kernels::lanes<T>)
+                              kernels::store(to + i, self().value(kernels::load(in + i)));
+                          });
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    return self().differential(i, g, r);
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
+    return self().differential(i, t, r);
+  }
+  std::string equation() const { return std::string(Self::symbol) + "({0})"; }
+
+ private:
+  const Self& self() const { return static_cast<const Self&>(*this); }
+};
+
+/// out = f(a, b) with NumPy's broadcasting; `f` takes and gives SIMD batches.
+template <class T, class F>
+void map_broadcast(const F& f, const Tensor& a, const Tensor& b, Tensor& out) {
+  using kernels::Fixed, kernels::Moving;
+  const T *pa = a.data<T>(), *pb = b.data<T>();
+  T* po = out.exclusive_data<T>();
+  const std::int64_t n = out.size();
+  if (n == 0) return;
+  if (a.size() == n && b.size() == n)
+    return kernels::for_ranges(
+        n, kernels::elementwise_grain, [&](std::int64_t i, std::int64_t end) {
+          for (; i < end; i += kernels::lanes<T>)
+            kernels::store<T>(po + i, f(kernels::load(pa + i), kernels::load(pb + i)));
+        });
+  if (b.size() == 1 && a.size() == n)
+    return kernels::for_ranges(n, kernels::elementwise_grain,
+                               [&](std::int64_t i, std::int64_t end) {
+                                 const kernels::Batch<T> fixed(*pb);
+                                 for (; i < end; i += kernels::lanes<T>)
+                                   kernels::store<T>(po + i, f(kernels::load(pa + i), fixed));
+                               });
+  const kernels::BroadcastPlan<2> plan(out.shape(), {&a.shape(), &b.shape()});
+  const std::int64_t row = plan.row();
+  std::int64_t at = 0;
+  plan.for_each_row([&](const std::array<std::int64_t, 2>& offset) {
+    const Moving<T> ma{pa + offset[0]}, mb{pb + offset[1]};
+    if (plan.row_stride(0) == 0 && plan.row_stride(1) == 0)
+      kernels::map_row(f, row, po + at, Fixed<T>{*ma.from}, Fixed<T>{*mb.from});
+    else if (plan.row_stride(0) == 0)
+      kernels::map_row(f, row, po + at, Fixed<T>{*ma.from}, mb);
+    else if (plan.row_stride(1) == 0)
+      kernels::map_row(f, row, po + at, ma, Fixed<T>{*mb.from});
+    else
+      kernels::map_row(f, row, po + at, ma, mb);
+    at += row;
+  });
+}
+
+/// A row of two inputs, which broadcast; as Unary, with `value(a, b)`.
+template <class Self>
+struct Binary {
+  Shape shape(Inputs x) const {
+    if constexpr (Self::any_dtype)
+      require_same_dtype(Self::name, x[0], x[1]);
+    else
+      require_floating(Self::name, x);
+    return broadcast_shapes(Self::name, x[0].shape(), x[1].shape());
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
+    const auto loop = [&]<class T>(T) {
+      map_broadcast<T>([this](const auto& a, const auto& b) { return self().value(a, b); }, x[0],
+                       x[1], out);
+    };
+    if constexpr (Self::any_dtype)
+      visit_dtype(x[0].dtype(), loop);
+    else
+      visit_floating(x[0].dtype(), loop);
+    return out;
+  }
+  Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    return self().differential(i, g, r);
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
+    return self().differential(i, t, r);
+  }
+  std::string equation() const { return "{0} " + std::string(Self::symbol) + " {1}"; }
+
+  static constexpr bool any_dtype = false;
+
+ private:
+  const Self& self() const { return static_cast<const Self&>(*this); }
+};
+
+}  // namespace xg::ops

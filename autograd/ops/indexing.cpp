@@ -1,0 +1,355 @@
+// Operations that choose elements by position, those that put them back, and what makes or
+// converts tensors.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "autograd/catalogue.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/ops/samples.hpp"
+
+namespace xg {
+namespace ops {
+namespace {
+
+using detail::text;
+
+/// A tensor seen as (outer, extent, inner) around one axis.
+struct Around {
+  std::int64_t outer = 1, inner = 1;
+  Around(const Shape& shape, std::size_t axis) {
+    for (std::size_t i = 0; i < axis; ++i) outer *= shape[i];
+    for (std::size_t i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
+  }
+};
+
+void require_step(std::string_view name, std::int64_t step) {
+  if (step < 1) throw ValueError(text("[", name, "] the step must be positive, not ", step));
+}
+
+struct Slice {
+  std::int64_t axis, start, stop, step;
+
+  static constexpr auto name = "slice";
+  static constexpr Keep keeps = Keep::nothing;
+  Shape shape(Inputs x) const {
+    require_step(name, step);
+    Shape result = x[0].shape();
+    const std::size_t a = normalise_axis(name, axis, result.size());
+    const std::int64_t begin = position(start, result[a]), end = position(stop, result[a]);
+    result[a] = begin < end ? (end - begin + step - 1) / step : 0;
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
+    const std::size_t a = normalise_axis(name, axis, shape.size());
+    const std::int64_t extent = x[0].shape()[a], begin = position(start, extent);
+    const Around around(shape, a);
+    visit_dtype(x[0].dtype(), [&]<class T>(T) {
+      const T* from = x[0].data<T>() + begin * around.inner;
+      T* to = out.exclusive_data<T>();
+      for (std::int64_t o = 0; o < around.outer; ++o, from += extent * around.inner)
+        for (std::int64_t i = 0; i < shape[a]; ++i)
+          to = std::copy_n(from + i * step * around.inner, around.inner, to);
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    const Shape in = r.input_shape(0);
+    const std::int64_t extent = in[normalise_axis(name, axis, in.size())];
+    return embed(g, axis, position(start, extent), extent, step);
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record&) const {
+    return slice(t, axis, start, stop, step);
+  }
+  std::string equation() const {
+    return text("{0}[axis ", axis, ": ", start, ":", stop, ":", step, "]");
+  }
+  static std::vector<Sample<Slice>> samples() {
+    const Tensor x = numbers({4, 5, 2}, -1, 1);
+    return {{{0, 1, 3, 1}, {x}},
+            {{1, 0, 5, 2}, {x}},
+            {{-1, 1, 2, 1}, {x}},
+            {{1, -3, -1, 1}, {x}},
+            {{1, 3, 100, 1}, {x}},
+            {{0, 2, 2, 1}, {x}},
+            {{0, 3, 1, 1}, {x}},
+            {{0, 0, 1, 1}, {numbers({1}, -1, 1)}},
+            {{1, 1, 5, 3}, {x}},
+            {{0, 0, 4, 0}, {x}, "the step must be positive, not 0"},
+            {{3, 0, 1, 1}, {x}, "axis 3 is out of range"}};
+  }
+
+ private:
+  static std::int64_t position(std::int64_t p, std::int64_t extent) {
+    return std::clamp<std::int64_t>(p < 0 ? p + extent : p, 0, extent);
+  }
+};
+
+struct Embed {
+  std::int64_t axis, start, extent, step;
+
+  static constexpr auto name = "embed";
+  static constexpr Keep keeps = Keep::nothing;
+  Shape shape(Inputs x) const {
+    require_step(name, step);
+    Shape result = x[0].shape();
+    const std::size_t a = normalise_axis(name, axis, result.size());
+    if (start < 0 || (result[a] > 0 && start + (result[a] - 1) * step >= extent))
+      throw ShapeError(text("[embed] ", result[a], " positions from ", start, " in steps of ", step,
+                            " do not fit into ", extent));
+    result[a] = extent;
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::full(shape, 0, x[0].dtype());
+    const std::size_t a = normalise_axis(name, axis, shape.size());
+    const Around around(shape, a);
+    visit_dtype(x[0].dtype(), [&]<class T>(T) {
+      const T* from = x[0].data<T>();
+      T* to = out.exclusive_data<T>() + start * around.inner;
+      for (std::int64_t o = 0; o < around.outer; ++o, to += extent * around.inner)
+        for (std::int64_t i = 0; i < x[0].shape()[a]; ++i, from += around.inner)
+          std::copy_n(from, around.inner, to + i * step * around.inner);
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    const Shape in = r.input_shape(0);
+    const std::int64_t n = in[normalise_axis(name, axis, in.size())];
+    return slice(g, axis, start, n == 0 ? start : start + (n - 1) * step + 1, step);
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record&) const {
+    return embed(t, axis, start, extent, step);
+  }
+  std::string equation() const {
+    return text("embed({0}, axis ", axis, " from ", start, " step ", step, " of ", extent, ")");
+  }
+  static std::vector<Sample<Embed>> samples() {
+    const Tensor x = numbers({2, 3}, -1, 1);
+    return {{{0, 1, 4, 1}, {x}},
+            {{1, 0, 5, 2}, {x}},
+            {{-1, 1, 9, 3}, {x}},
+            {{0, 2, 3, 1}, {numbers({0}, -1, 1)}},
+            {{0, 3, 4, 1}, {x}, "2 positions from 3 in steps of 1 do not fit into 4"},
+            {{0, -1, 4, 1}, {x}, "2 positions from -1 in steps of 1 do not fit into 4"},
+            {{0, 0, 4, 0}, {x}, "the step must be positive, not 0"}};
+  }
+};
+
+/// Row numbers, checked and counted from the front.
+std::int64_t checked_row(std::string_view name, std::int64_t index, std::int64_t rows) {
+  if (index < -rows || index >= rows)
+    throw ShapeError(text("[", name, "] row ", index, " is out of range for ", rows, " rows"));
+  return index < 0 ? index + rows : index;
+}
+
+void require_indices(std::string_view name, const Tensor& indices) {
+  if (indices.dtype() != DType::int64)
+    throw DTypeError(text("[", name, "] indices must be int64, not ", indices.dtype()));
+}
+
+struct Take {
+  static constexpr auto name = "take";
+  static constexpr Keep keeps = keep_input(1);
+  Shape shape(Inputs x) const {
+    require_indices(name, x[1]);
+    if (x[0].rank() == 0) throw ShapeError("[take] a scalar has no rows");
+    Shape result = x[1].shape();
+    for (std::size_t i = 1; i < x[0].rank(); ++i) result.push_back(x[0].shape()[i]);
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
+    const std::int64_t rows = x[0].shape()[0], width = Around(x[0].shape(), 0).inner;
+    visit_dtype(x[0].dtype(), [&]<class T>(T) {
+      T* to = out.exclusive_data<T>();
+      for (const std::int64_t index : x[1].values<std::int64_t>())
+        to = std::copy_n(x[0].data<T>() + checked_row(name, index, rows) * width, width, to);
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    if (i == 1) return {};
+    return scatter_add(g, r.input(1), r.input_shape(0)[0]);
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
+    return i == 1 ? Tensor() : take(t, r.input(1));
+  }
+  std::string equation() const { return "{0}[{1}]"; }
+  static std::vector<Sample<Take>> samples() {
+    const Tensor x = numbers({4, 3}, -1, 1);
+    return {{{}, {x, Tensor{2, 0, 2, -1}}},
+            {{}, {x, Tensor{{0, 1}, {1, 1}}}},
+            {{}, {x, Tensor(3)}},
+            {{}, {numbers({5}, -1, 1), Tensor{4, 4}}},
+            {{}, {x, zeros({0}, DType::int64)}},
+            {{}, {x, Tensor{4}}, "row 4 is out of range for 4 rows"},
+            {{}, {x, Tensor{-5}}, "row -5 is out of range for 4 rows"},
+            {{}, {x, Tensor{1.0}}, "indices must be int64, not float64"},
+            {{}, {Tensor(1.0), Tensor{0}}, "a scalar has no rows"}};
+  }
+};
+
+struct ScatterAdd {
+  std::int64_t rows;
+
+  static constexpr auto name = "scatter_add";
+  static constexpr Keep keeps = keep_input(1);
+  Shape shape(Inputs x) const {
+    require_indices(name, x[1]);
+    const Shape &in = x[0].shape(), &places = x[1].shape();
+    if (in.size() < places.size() || !std::equal(places.begin(), places.end(), in.begin()))
+      throw ShapeError(
+          text("[scatter_add] rows of shape ", in, " do not match indices of shape ", places));
+    Shape result{rows};
+    for (std::size_t i = places.size(); i < in.size(); ++i) result.push_back(in[i]);
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::full(shape, 0, x[0].dtype());
+    const std::int64_t width = Around(shape, 0).inner;
+    visit_dtype(x[0].dtype(), [&]<class T>(T) {
+      const T* from = x[0].data<T>();
+      for (const std::int64_t index : x[1].values<std::int64_t>()) {
+        T* to = out.exclusive_data<T>() + checked_row(name, index, rows) * width;
+        for (std::int64_t i = 0; i < width; ++i) to[i] += *from++;
+      }
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    return i == 1 ? Tensor() : take(g, r.input(1));
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
+    return i == 1 ? Tensor() : scatter_add(t, r.input(1), rows);
+  }
+  std::string equation() const { return text("scatter_add({0}, {1}, ", rows, ")"); }
+  static std::vector<Sample<ScatterAdd>> samples() {
+    return {{{4}, {numbers({3, 2}, -1, 1), Tensor{1, 3, 1}}},
+            {{3}, {numbers({2, 2, 2}, -1, 1), Tensor{{0, 1}, {1, -1}}}},
+            {{4}, {numbers({3}, -1, 1), Tensor(2)}},
+            {{2}, {numbers({0, 2}, -1, 1), zeros({0}, DType::int64)}},
+            {{2}, {numbers({1, 2}, -1, 1), Tensor{2}}, "row 2 is out of range for 2 rows"},
+            {{2}, {numbers({3}, -1, 1), Tensor{0, 1}}, "do not match indices of shape (2,)"},
+            {{2}, {numbers({1}, -1, 1), Tensor{0.}}, "indices must be int64, not float64"}};
+  }
+};
+
+struct OneHot {
+  std::int64_t classes = 3;
+  DType dtype = DType::float64;
+
+  static constexpr auto name = "one_hot";
+  static constexpr Keep keeps = Keep::nothing;
+  Shape shape(Inputs x) const {
+    require_indices(name, x[0]);
+    for (const std::int64_t label : x[0].values<std::int64_t>())
+      if (label < 0 || label >= classes)
+        throw ValueError(text("[one_hot] label ", label, " is not one of ", classes, " classes"));
+    Shape result = x[0].shape();
+    result.push_back(classes);
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::full(shape, 0, dtype);
+    visit_dtype(dtype, [&]<class T>(T) {
+      T* row = out.exclusive_data<T>();
+      for (const std::int64_t label : x[0].values<std::int64_t>()) {
+        row[label] = 1;
+        row += classes;
+      }
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t, const Tensor&, const Record&) const { return {}; }
+  Tensor jvp(std::size_t, const Tensor&, const Record&) const { return {}; }
+  std::string equation() const { return text("one_hot({0}, ", classes, ")"); }
+  static std::vector<Sample<OneHot>> samples() {
+    return {{{3}, {Tensor{0, 2, 1}}},
+            {{3}, {Tensor(1)}},
+            {{4}, {Tensor{{0, 3}, {1, 1}}}},
+            {{3}, {Tensor{0, 3}}, "label 3 is not one of 3 classes"},
+            {{3}, {Tensor{-1}}, "label -1 is not one of 3 classes"},
+            {{3}, {Tensor{1.0}}, "indices must be int64, not float64"}};
+  }
+};
+
+struct Cast {
+  DType to = DType::float64;
+
+  static constexpr auto name = "cast";
+  static constexpr Keep keeps = Keep::nothing;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    if (x[0].dtype() == to) return detach(x[0]);
+    Tensor out = Tensor::uninitialised(shape, to);
+    visit_dtype(x[0].dtype(), [&]<class From>(From) {
+      visit_dtype(to, [&]<class To>(To) {
+        std::transform(x[0].data<From>(), x[0].data<From>() + x[0].size(), out.exclusive_data<To>(),
+                       [](From v) { return static_cast<To>(v); });
+      });
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return cast(g, r.input_dtype(0));
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return cast(t, to); }
+  std::string equation() const { return text(to, "({0})"); }
+  static std::vector<Sample<Cast>> samples() {
+    return {{{DType::float64}, {numbers({2, 3}, -1, 1)}},
+            {{DType::float64}, {numbers({0}, -1, 1)}},
+            {{DType::float64}, {numbers({}, -1, 1)}},
+            {{DType::float64}, {Tensor{1, 2}}}};
+  }
+};
+
+}  // namespace
+
+std::vector<CatalogueEntry> indexing() {
+  return {entry<Slice>(),      entry<Embed>(),  entry<Take>(),
+          entry<ScatterAdd>(), entry<OneHot>(), entry<Cast>()};
+}
+
+}  // namespace ops
+
+Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t stop,
+             std::int64_t step) {
+  return apply(ops::Slice{axis, start, stop, step}, x);
+}
+Tensor embed(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t extent,
+             std::int64_t step) {
+  return apply(ops::Embed{axis, start, extent, step}, x);
+}
+Tensor take(const Tensor& x, const Tensor& indices) { return apply(ops::Take{}, x, indices); }
+Tensor scatter_add(const Tensor& x, const Tensor& indices, std::int64_t rows) {
+  return apply(ops::ScatterAdd{rows}, x, indices);
+}
+Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype) {
+  return apply(ops::OneHot{classes, dtype}, labels);
+}
+Tensor cast(const Tensor& x, DType dtype) { return apply(ops::Cast{dtype}, x); }
+
+Tensor zeros(const Shape& shape, DType dtype) { return Tensor::full(shape, 0, dtype); }
+Tensor ones(const Shape& shape, DType dtype) { return Tensor::full(shape, 1, dtype); }
+Tensor full(const Shape& shape, double value, DType dtype) {
+  return Tensor::full(shape, value, dtype);
+}
+Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype()); }
+Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
+
+Tensor arange(std::int64_t count, DType dtype) {
+  Tensor out = Tensor::uninitialised({count}, dtype);
+  visit_dtype(dtype, [&]<class T>(T) {
+    std::iota(out.exclusive_data<T>(), out.exclusive_data<T>() + count, T(0));
+  });
+  return out;
+}
+
+Tensor eye(std::int64_t n, DType dtype) {
+  const NoRecording scope;
+  return one_hot(arange(n), n, dtype);
+}
+
+}  // namespace xg

@@ -1,0 +1,382 @@
+// Reductions over one, several or all axes.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+#include "autograd/catalogue.hpp"
+#include "autograd/kernels/reduce.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/ops/samples.hpp"
+
+namespace xg {
+namespace ops {
+namespace {
+
+using kernels::Reduction;
+
+/// A tensor seen as (outer, count, inner), to be reduced over the middle axis.
+struct Grouped {
+  Tensor x;
+  std::int64_t outer = 1, count = 1, inner = 1;
+};
+
+/// Reduced axes that do not stand together are first moved to the end.
+Grouped group(const Tensor& x, const Axes& axes) {
+  Grouped result{x};
+  const Shape& shape = x.shape();
+  Axes kept;
+  bool together = true, after = false;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const bool reduced =
+        std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) != axes.end();
+    if (reduced) {
+      result.count *= shape[i];
+      together = together && !(after && shape[i] != 1);
+    } else {
+      kept.push_back(static_cast<std::int64_t>(i));
+      const bool before = result.count == 1;
+      (before ? result.outer : result.inner) *= shape[i];
+      after = after || (!before && shape[i] != 1);
+    }
+  }
+  if (together) return result;
+  const NoRecording scope;
+  for (const std::int64_t axis : axes) kept.push_back(axis);
+  result.x = permute(x, kept);
+  result.outer *= result.inner;
+  result.inner = 1;
+  return result;
+}
+
+Tensor reduce(Reduction kind, const Tensor& x, const Axes& axes, const Shape& shape) {
+  Tensor out = Tensor::uninitialised(shape, x.dtype());
+  const Grouped g = group(x, axes);
+  visit_floating(x.dtype(), [&]<class T>(T) {
+    kernels::reduce(kind, g.outer, g.count, g.inner, g.x.data<T>(), out.exclusive_data<T>());
+  });
+  return out;
+}
+
+/// What the reductions share: the axes, the shape rule, and the way back to the input's shape.
+template <class Self>
+struct Over {
+  Axes axes;
+  bool keepdims = false;
+
+  Shape shape(Inputs x) const {
+    require_floating(Self::name, x);
+    return reduced_shape(x[0].shape(), normalised(x[0].shape()), keepdims);
+  }
+  Axes normalised(const Shape& shape) const {
+    return normalise_axes(Self::name, axes, shape.size());
+  }
+  /// Number of elements in each reduction.
+  std::int64_t count(const Shape& shape) const {
+    std::int64_t n = 1;
+    for (const std::int64_t axis : normalised(shape)) n *= shape[static_cast<std::size_t>(axis)];
+    return n;
+  }
+  void require_elements(Inputs x) const {
+    if (count(x[0].shape()) == 0)
+      throw ShapeError(detail::text("[", Self::name, "] no elements to choose from: shape ",
+                                    x[0].shape(), " over axes ", normalised(x[0].shape())));
+  }
+  /// A tensor of the output's shape with the reduced axes back as extents of 1.
+  Tensor expanded(const Tensor& t, const Record& r) const {
+    const Shape in = r.input_shape(0);
+    return reshape(t, reduced_shape(in, normalised(in), true));
+  }
+  /// The sum over the reduced axes, in the output's shape.
+  Tensor collected(const Tensor& t) const { return sum(t, axes, keepdims); }
+
+  std::string equation() const {
+    return std::string(Self::symbol) + (axes.empty() ? "({0})" : "_" + to_string(axes) + "({0})");
+  }
+  static Self over(const Axes& axes, bool keepdims = false) {
+    Self op;
+    op.axes = axes;
+    op.keepdims = keepdims;
+    return op;
+  }
+  static std::vector<Sample<Self>> samples() { return samples_between(-2, 2); }
+  static std::vector<Sample<Self>> samples_between(double low, double high) {
+    std::vector<Sample<Self>> result;
+    for (const Shape& shape : {Shape{}, Shape{1}, Shape{5}, Shape{3, 1}, Shape{2, 3, 4}, Shape{37}})
+      result.push_back({over({}), {numbers(shape, low, high)}});
+    for (const Axes& axes : {Axes{0}, Axes{-1}, Axes{1}, Axes{0, 2}, Axes{1, 2}, Axes{0, 1, -1}})
+      for (const bool keep : {false, true})
+        result.push_back({over(axes, keep), {numbers({2, 3, 4}, low, high)}});
+    result.push_back({over({0}), {numbers({3, 21}, low, high)}});
+    result.push_back({over({1}),
+                      {numbers({3, 0, 2}, low, high)},
+                      Self::of_nothing ? "" : "no elements to choose from"});
+    result.push_back({over({1}), {numbers({0, 2}, low, high)}});
+    result.push_back({over({2}), {numbers({2, 2}, 0, 1)}, "axis 2 is out of range"});
+    result.push_back({over({0, -2}), {numbers({2, 2}, 0, 1)}, "an axis is named twice"});
+    result.push_back({over({}), {Tensor{1, 2}}, "input 0 is int64"});
+    return result;
+  }
+};
+
+struct Sum : Over<Sum> {
+  static constexpr auto name = "sum", symbol = "Σ";
+  static constexpr Keep keeps = Keep::nothing;
+  static constexpr bool of_nothing = true;
+  Tensor forward(Inputs x, const Shape& shape) const {
+    return reduce(Reduction::sum, x[0], normalised(x[0].shape()), shape);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return broadcast_to(expanded(g, r), r.input_shape(0));
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return collected(t); }
+};
+
+struct Mean : Over<Mean> {
+  static constexpr auto name = "mean", symbol = "mean";
+  static constexpr Keep keeps = Keep::nothing;
+  static constexpr bool of_nothing = true;  // NaN, as 0 / 0
+  Tensor forward(Inputs x, const Shape& shape) const {
+    const NoRecording scope;
+    return reduce(Reduction::sum, x[0], normalised(x[0].shape()), shape) / count(x[0].shape());
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return broadcast_to(expanded(g / count(r.input_shape(0)), r), r.input_shape(0));
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return collected(t) / count(r.input_shape(0));
+  }
+};
+
+struct Var : Over<Var> {
+  double ddof = 0;
+
+  static constexpr auto name = "var", symbol = "var";
+  static constexpr Keep keeps = Keep::inputs;
+  static constexpr bool of_nothing = true;
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return collected(square(x[0] - mean(x[0], axes, true))) / divisor(x[0].shape());
+  }
+  // 2 (x − mean) / (n − ddof); what the mean itself contributes sums to zero.
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return expanded(g, r) * slope(r.input(0));
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return collected(t * slope(r.input(0)));
+  }
+  static std::vector<Sample<Var>> samples() {
+    auto result = Over::samples();
+    result.push_back({with({1}, false, 1), {numbers({2, 4}, -2, 2)}});
+    return result;
+  }
+  static Var with(const Axes& axes, bool keepdims, double ddof) {
+    Var op = over(axes, keepdims);
+    op.ddof = ddof;
+    return op;
+  }
+
+ private:
+  double divisor(const Shape& shape) const { return static_cast<double>(count(shape)) - ddof; }
+  Tensor slope(const Tensor& x) const {
+    return (x - mean(x, axes, true)) * (2 / divisor(x.shape()));
+  }
+};
+
+/// The products of all other elements along the first axis of (n, k), without a division, so that
+/// zeros do no harm: halves are multiplied pairwise on the way up, and on the way down each gets
+/// its partner's share.
+Tensor products_of_others(const Tensor& x) {
+  const std::int64_t n = x.extent(0);
+  if (n <= 1) return ones_like(x);
+  const std::int64_t half = (n + 1) / 2;
+  const Tensor a = slice(x, 0, 0, half);
+  Tensor b = slice(x, 0, half, n);
+  if (n % 2 == 1) b = concatenate({b, ones({1, x.extent(1)}, x.dtype())});
+  const Tensor others = products_of_others(a * b);
+  return slice(concatenate({others * b, others * a}), 0, 0, n);
+}
+
+struct Prod : Over<Prod> {
+  static constexpr auto name = "prod", symbol = "Π";
+  static constexpr Keep keeps = Keep::inputs;
+  static constexpr bool of_nothing = true;
+  Tensor forward(Inputs x, const Shape& shape) const {
+    return reduce(Reduction::product, x[0], normalised(x[0].shape()), shape);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return expanded(g, r) * slope(r.input(0));
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return collected(t * slope(r.input(0)));
+  }
+  static std::vector<Sample<Prod>> samples() {
+    auto result = Over::samples();
+    result.push_back({over({}), {Tensor{2., 0., 3.}}});
+    result.push_back({over({0}), {Tensor{{2., 0., 3.}, {0., 0., 4.}, {5., 6., 0.}}}});
+    return result;
+  }
+
+ private:
+  Tensor slope(const Tensor& x) const {
+    const Axes reduced = normalised(x.shape());
+    Axes order = reduced, back = Axes::filled(x.rank(), 0);
+    for (std::size_t i = 0; i < x.rank(); ++i)
+      if (std::find(reduced.begin(), reduced.end(), static_cast<std::int64_t>(i)) == reduced.end())
+        order.push_back(static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < x.rank(); ++i)
+      back[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+    const Tensor moved = permute(x, order);
+    const std::int64_t n = count(x.shape());
+    const Shape flat{n, n == 0 ? 0 : x.size() / n};
+    return permute(reshape(products_of_others(reshape(moved, flat)), moved.shape()), back);
+  }
+};
+
+/// Max and min: the derivative goes in equal parts to all elements that attain the value.
+template <class Self>
+struct Extreme : Over<Self> {
+  static constexpr Keep keeps = Keep::inputs | Keep::output;
+  static constexpr bool of_nothing = false;
+  Shape shape(Inputs x) const {
+    Shape result = Over<Self>::shape(x);
+    if (element_count(result) > 0) this->require_elements(x);
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    return reduce(Self::kind, x[0], this->normalised(x[0].shape()), shape);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return this->expanded(g, r) * share(r);
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return this->collected(t * share(r));
+  }
+
+ private:
+  Tensor share(const Record& r) const {
+    const Tensor attains = equal(r.input(0), this->expanded(r.output(), r));
+    return attains / sum(attains, this->axes, true);
+  }
+};
+
+struct Max : Extreme<Max> {
+  static constexpr auto name = "max", symbol = "max";
+  static constexpr Reduction kind = Reduction::maximum;
+};
+struct Min : Extreme<Min> {
+  static constexpr auto name = "min", symbol = "min";
+  static constexpr Reduction kind = Reduction::minimum;
+};
+
+struct ArgMax : Over<ArgMax> {
+  static constexpr auto name = "argmax", symbol = "argmax";
+  static constexpr Keep keeps = Keep::nothing;
+  static constexpr bool of_nothing = false;
+  Shape shape(Inputs x) const {
+    if (!is_floating(x[0].dtype())) require_floating(name, x);
+    Shape result = Over::shape(x);
+    if (element_count(result) > 0) require_elements(x);
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::uninitialised(shape, DType::int64);
+    const Grouped g = group(x[0], normalised(x[0].shape()));
+    std::int64_t* to = out.exclusive_data<std::int64_t>();
+    visit_floating(x[0].dtype(), [&]<class T>(T) {
+      const T* from = g.x.data<T>();
+      for (std::int64_t o = 0; o < g.outer; ++o)
+        for (std::int64_t i = 0; i < g.inner; ++i) {
+          const T* column = from + o * g.count * g.inner + i;
+          std::int64_t best = 0;
+          for (std::int64_t k = 1; k < g.count && !std::isnan(column[best * g.inner]); ++k)
+            if (!(column[k * g.inner] <= column[best * g.inner])) best = k;
+          *to++ = best;
+        }
+    });
+    return out;
+  }
+  Tensor vjp(std::size_t, const Tensor&, const Record&) const { return {}; }
+  Tensor jvp(std::size_t, const Tensor&, const Record&) const { return {}; }
+};
+
+struct LogSumExp : Over<LogSumExp> {
+  static constexpr auto name = "logsumexp", symbol = "ln Σ exp";
+  static constexpr Keep keeps = Keep::inputs | Keep::output;
+  static constexpr bool of_nothing = true;  // ln 0 = -inf
+  Tensor forward(Inputs x, const Shape& shape) const {
+    const NoRecording scope;
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    if (count(x[0].shape()) == 0) return Tensor::full(shape, -infinity, x[0].dtype());
+    // Shifted by the largest element, unless that is infinite itself.
+    const Tensor largest = max(x[0], axes, true);
+    const Tensor shift = where(equal(abs(largest), infinity), 0, largest);
+    return reshape(log(sum(exp(x[0] - shift), axes, true)) + shift, shape);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return expanded(g, r) * weights(r);
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return collected(t * weights(r));
+  }
+
+ private:
+  // The softmax; 0 where there is no weight at all.
+  Tensor weights(const Record& r) const {
+    const Tensor total = expanded(r.output(), r);
+    return exp(r.input(0) -
+               where(equal(total, -std::numeric_limits<double>::infinity()), 0, total));
+  }
+};
+
+}  // namespace
+
+std::vector<CatalogueEntry> reductions() {
+  return {entry<Sum>(), entry<Mean>(), entry<Var>(),    entry<Prod>(),
+          entry<Max>(), entry<Min>(),  entry<ArgMax>(), entry<LogSumExp>()};
+}
+
+}  // namespace ops
+
+Tensor sum(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::Sum::over(axes, keepdims), x);
+}
+Tensor mean(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::Mean::over(axes, keepdims), x);
+}
+Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double ddof) {
+  return apply(ops::Var::with(axes, keepdims, ddof), x);
+}
+Tensor prod(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::Prod::over(axes, keepdims), x);
+}
+Tensor max(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::Max::over(axes, keepdims), x);
+}
+Tensor min(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::Min::over(axes, keepdims), x);
+}
+Tensor argmax(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::ArgMax::over(axes, keepdims), x);
+}
+Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::LogSumExp::over(axes, keepdims), x);
+}
+
+Tensor sum_to(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  const std::size_t lead = x.rank() - std::min(x.rank(), shape.size());
+  Axes axes;
+  for (std::size_t i = 0; i < x.rank(); ++i)
+    if (i < lead || (shape[i - lead] == 1 && x.shape()[i] != 1))
+      axes.push_back(static_cast<std::int64_t>(i));
+  const Shape summed = reduced_shape(x.shape(), axes, true);
+  if (shape.size() > x.rank() ||
+      !std::equal(shape.begin(), shape.end(), summed.begin() + static_cast<std::ptrdiff_t>(lead)))
+    throw ShapeError(detail::text("[sum_to] ", x.shape(), " is not a broadcast of ", shape));
+  if (axes.size() == lead) return sum(x, axes);
+  return reshape(sum(x, axes, true), shape);
+}
+
+}  // namespace xg

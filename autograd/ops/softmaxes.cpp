@@ -1,0 +1,83 @@
+// The softmax and its logarithm.
+#include "autograd/catalogue.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/ops/samples.hpp"
+
+namespace xg {
+namespace ops {
+namespace {
+
+template <class Self>
+struct Normalised {
+  Axes axes{-1};
+
+  Shape shape(Inputs x) const {
+    require_floating(Self::name, x);
+    normalise_axes(Self::name, axes, x[0].rank());
+    return x[0].shape();
+  }
+  std::string equation() const { return std::string(Self::name) + "_" + to_string(axes) + "({0})"; }
+  static Self over(const Axes& axes) {
+    Self op;
+    op.axes = axes;
+    return op;
+  }
+  static std::vector<Sample<Self>> samples() {
+    std::vector<Sample<Self>> result;
+    for (const Shape& shape : {Shape{4}, Shape{1}, Shape{3, 5}, Shape{2, 0}, Shape{0, 2}})
+      result.push_back({over({-1}), {numbers(shape, -3, 3)}});
+    for (const Axes& axes : {Axes{}, Axes{0}, Axes{1}, Axes{0, 2}})
+      result.push_back({over(axes), {numbers({2, 3, 4}, -3, 3)}});
+    result.push_back({over({}), {numbers({}, -3, 3)}});
+    result.push_back({over({1}), {numbers({3}, 0, 1)}, "axis 1 is out of range"});
+    result.push_back({over({-1}), {Tensor{1, 2}}, "input 0 is int64"});
+    return result;
+  }
+};
+
+struct Softmax : Normalised<Softmax> {
+  static constexpr auto name = "softmax";
+  static constexpr Keep keeps = Keep::output;
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    if (x[0].size() == 0) return detach(x[0]);
+    const Tensor e = exp(x[0] - max(x[0], axes, true));
+    return e / sum(e, axes, true);
+  }
+  // The Jacobian diag(y) − y yᵀ is symmetric.
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    const Tensor y = r.output();
+    return y * (g - sum(g * y, axes, true));
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+};
+
+struct LogSoftmax : Normalised<LogSoftmax> {
+  static constexpr auto name = "log_softmax";
+  static constexpr Keep keeps = Keep::output;
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    if (x[0].size() == 0) return detach(x[0]);
+    const Tensor shifted = x[0] - max(x[0], axes, true);
+    return shifted - log(sum(exp(shifted), axes, true));
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return g - exp(r.output()) * sum(g, axes, true);
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return t - sum(exp(r.output()) * t, axes, true);
+  }
+};
+
+}  // namespace
+
+std::vector<CatalogueEntry> softmaxes() { return {entry<Softmax>(), entry<LogSoftmax>()}; }
+
+}  // namespace ops
+
+Tensor softmax(const Tensor& x, const Axes& axes) { return apply(ops::Softmax::over(axes), x); }
+Tensor log_softmax(const Tensor& x, const Axes& axes) {
+  return apply(ops::LogSoftmax::over(axes), x);
+}
+
+}  // namespace xg

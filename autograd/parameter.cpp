@@ -1,0 +1,66 @@
+// Changing parameters, in place where nobody can see it.
+#include "autograd/parameter.hpp"
+
+#include "autograd/kernels/update.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/tape.hpp"
+
+namespace xg {
+
+using detail::TensorAccess;
+using detail::text;
+
+Parameter::Parameter(const Tensor& value) : value_(std::make_shared<Tensor>(value)) {
+  TensorAccess::set_identity(*value_, 0, detail::unique_id(), 1);
+}
+
+const Tensor& Parameter::value() const noexcept {
+  static const Tensor undefined;
+  return value_ ? *value_ : undefined;
+}
+
+void ParameterRef::replace(Tensor value) const {
+  TensorAccess::set_identity(value, 0, TensorAccess::id(*value_),
+                             TensorAccess::version(*value_) + 1);
+  *value_ = std::move(value);
+}
+
+void ParameterRef::check_fits(const char* operation, const Tensor& tensor) const {
+  if (tensor.shape() != value_->shape())
+    throw ShapeError(text("[", operation, "] parameter '", name_, "' has the shape ",
+                          value_->shape(), ", what came has ", tensor.shape()));
+  if (tensor.dtype() != value_->dtype())
+    throw DTypeError(text("[", operation, "] parameter '", name_, "' is ", value_->dtype(),
+                          ", what came is ", tensor.dtype()));
+}
+
+void ParameterRef::assign(const Tensor& value) const {
+  check_fits("assign", value);
+  replace(value);
+}
+
+void ParameterRef::convert(DType dtype) const {
+  const NoRecording scope;
+  replace(cast(*value_, dtype));
+}
+
+void ParameterRef::add_scaled(double factor, const Tensor& direction) const {
+  check_fits("add_scaled", direction);
+  Tensor& value = *value_;
+  if (TensorAccess::buffer(value).unique()) {
+    kernels::add_scaled(value, value, factor, direction);
+    replace(std::move(value));
+  } else {
+    Tensor changed = Tensor::uninitialised(value.shape(), value.dtype());
+    kernels::add_scaled(changed, value, factor, direction);
+    replace(std::move(changed));
+  }
+}
+
+ParameterRef ParameterRef::within(const std::string& prefix) const {
+  ParameterRef result = *this;
+  result.name_ = prefix + "." + name_;
+  return result;
+}
+
+}  // namespace xg

@@ -1,0 +1,162 @@
+// The tape itself: recording, and the backward pass. The heart of xgrad; nothing here knows any
+// particular operation but the two that the chain rule itself needs, a sum and a sum to a shape.
+#include "autograd/tape.hpp"
+
+#include <algorithm>
+
+#include "autograd/ops.hpp"
+#include "autograd/tape_memory.hpp"
+
+namespace xg {
+
+using detail::Node;
+using detail::OpTable;
+using detail::TapeMemory;
+using detail::TensorAccess;
+using detail::text;
+
+namespace {
+thread_local Tape* innermost = nullptr;  // the newest tape alive on this thread
+thread_local Tape* recorder = nullptr;   // the tape that records, if any
+enum Mark : char { unneeded, needed, source };
+}  // namespace
+
+Tape::Tape()
+    : memory_(detail::take_tape_memory()),
+      serial_(detail::unique_id()),
+      outer_(std::exchange(innermost, this)),
+      suspended_(std::exchange(recorder, this)) {}
+
+Tape::~Tape() {
+  innermost = outer_;
+  recorder = suspended_;
+  detail::give_tape_memory(std::move(memory_));
+}
+
+void Tape::clear() {
+  memory_->clear();
+  serial_ = detail::unique_id();
+}
+
+Tape* Tape::recording() noexcept { return recorder; }
+NoRecording::NoRecording() noexcept : suspended_(std::exchange(recorder, nullptr)) {}
+NoRecording::~NoRecording() { recorder = suspended_; }
+
+// Recording ------------------------------------------------------------------------------------
+
+std::uint32_t Tape::find(const Tensor& tensor, std::string_view caller) const {
+  if (TensorAccess::tape(tensor) == serial_)
+    return static_cast<std::uint32_t>(TensorAccess::id(tensor));
+  if (TensorAccess::tape(tensor) != 0)
+    throw TapeError(text("[", caller, "] a tensor of shape ", tensor.shape(),
+                         " was recorded on a tape that was cleared, has ended, or is not the one in"
+                         " use; write detach(x) to take its value as a constant"));
+  const auto& entry = memory_->leaves.find(TensorAccess::id(tensor));
+  if (!memory_->leaves.holds(entry)) return absent;
+  if (memory_->nodes[entry.node].version != TensorAccess::version(tensor))
+    throw TapeError(text("[", caller, "] a parameter of shape ", tensor.shape(),
+                         " was changed after this tape recorded it; take gradients before the"
+                         " update, and start a new Tape for every step"));
+  return entry.node;
+}
+
+std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operation) {
+  std::uint32_t node = find(tensor, operation);
+  if (node != absent) return node;
+  node = static_cast<std::uint32_t>(memory_->nodes.size());
+  memory_->leaves.insert(TensorAccess::id(tensor), node);
+  Node& leaf = memory_->nodes.emplace_back();
+  leaf.shape = tensor.shape();
+  leaf.size = tensor.size();
+  leaf.dtype = tensor.dtype();
+  leaf.version = TensorAccess::version(tensor);
+  return node;
+}
+
+void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& output) {
+  TapeMemory& m = *memory_;
+  const auto first_input = static_cast<std::uint32_t>(m.inputs.size());
+  const auto keeps = static_cast<std::uint32_t>(op.keeps);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::uint32_t node = node_of_input(inputs[i], op.name);
+    m.inputs.push_back(node);
+    if ((keeps >> i & 1u) && i < 31 && !m.nodes[node].value)
+      m.nodes[node].value = TensorAccess::buffer(inputs[i]);
+  }
+  const std::size_t index = m.nodes.size();
+  Node& node = m.nodes.emplace_back();
+  node.op = &op;
+  if (op.size > 0) op.copy(state, node.op_state = m.arena.allocate(op.size, op.alignment));
+  if (keeps & static_cast<std::uint32_t>(Keep::output)) node.value = TensorAccess::buffer(output);
+  node.shape = output.shape();
+  node.size = output.size();
+  node.dtype = output.dtype();
+  node.first_input = first_input;
+  node.input_count = static_cast<std::uint32_t>(inputs.size());
+  TensorAccess::set_identity(output, serial_, index);
+}
+
+// The chain rule -------------------------------------------------------------------------------
+
+const Tape& Tape::of(const Tensor& tensor, std::string_view caller) {
+  const std::uint64_t serial = TensorAccess::tape(tensor);
+  if (serial == 0)
+    throw TapeError(text("[", caller, "] the tensor of shape ", tensor.shape(),
+                         " was not recorded; compute it while a Tape is alive on this thread"));
+  for (const Tape* tape = innermost; tape; tape = tape->outer_)
+    if (tape->serial_ == serial) return *tape;
+  throw TapeError(text("[", caller, "] the tape on which the tensor of shape ", tensor.shape(),
+                       " was recorded was cleared, has ended, or belongs to another thread"));
+}
+
+// A node is needed if its value depends on a source and it can be differentiated.
+void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
+                std::vector<std::uint32_t>& sources, std::vector<char>& marks) const {
+  sources.clear();
+  marks.assign(last + 1, unneeded);
+  for (std::size_t i = 0; i < wrt.size(); ++i) {
+    sources.push_back(find(wrt[i], caller));
+    if (sources.back() <= last) marks[sources.back()] = source;
+  }
+  for (std::size_t n = 0; n <= last; ++n) {
+    const Node& node = memory_->nodes[n];
+    if (marks[n] != unneeded || !is_floating(node.dtype)) continue;
+    const std::uint32_t* inputs = memory_->inputs.data() + node.first_input;
+    for (std::uint32_t i = 0; i < node.input_count; ++i)
+      if (marks[inputs[i]] != unneeded) marks[n] = needed;
+  }
+}
+
+void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::span<Tensor> result,
+               std::string_view caller) {
+  const Tape& tape = Tape::of(output, caller);
+  TapeMemory& m = *tape.memory_;
+  const auto last = static_cast<std::size_t>(TensorAccess::id(output));
+  auto [sources, marks, adjoints] = std::exchange(m.pass, {});
+  tape.mark(wrt, last, caller, sources, marks);
+  adjoints.resize(last + 1);
+  adjoints[last] = adjoint;
+
+  // The rules may record new nodes, so nothing here holds on to a Node over a call.
+  for (std::size_t n = last + 1; n-- > 0;) {
+    if (marks[n] == unneeded || !adjoints[n].defined()) continue;
+    const Tensor g = marks[n] == source ? adjoints[n] : std::move(adjoints[n]);
+    for (std::size_t i = 0; i < m.nodes[n].input_count; ++i) {
+      const Node& node = m.nodes[n];
+      const std::uint32_t input = m.inputs[node.first_input + i];
+      if (marks[input] == unneeded) continue;
+      Tensor change = node.op->vjp(node.op_state, i, g, Record(tape, n));
+      if (!change.defined()) continue;
+      change = sum_to(change, m.nodes[input].shape);
+      Tensor& sum = adjoints[input];
+      sum = sum.defined() ? sum + change : std::move(change);
+    }
+  }
+
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    result[i] = sources[i] <= last ? adjoints[sources[i]] : Tensor();
+  adjoints.clear();
+  m.pass = {std::move(sources), std::move(marks), std::move(adjoints)};
+}
+
+}  // namespace xg

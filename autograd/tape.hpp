@@ -1,0 +1,156 @@
+// The tape: the list of applied operations, and the chain rule read off it backwards.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "autograd/parameter.hpp"
+#include "autograd/tensor.hpp"
+
+namespace xg {
+
+class Record;
+struct GradientOptions;
+
+namespace detail {
+struct OpTable;
+struct TapeMemory;
+struct Node;
+}  // namespace detail
+
+/// The tensors that an operation is applied to, by reference.
+class Inputs {
+ public:
+  constexpr Inputs(const Tensor* const* tensors, std::size_t count) noexcept
+      : tensors_(tensors), count_(count) {}
+  const Tensor& operator[](std::size_t i) const noexcept { return *tensors_[i]; }
+  std::size_t size() const noexcept { return count_; }
+
+ private:
+  const Tensor* const* tensors_;
+  std::size_t count_;
+};
+
+/// Records every operation on this thread from its construction to the end of its scope.
+///
+///     Tape tape;
+///     Tensor cost = sum(square(matmul(x, w) - y));
+///     Tensor g = gradient(cost, w);
+///
+/// Nodes stand in one flat list in the order of their creation, which is a topological order; the
+/// backward pass is one loop over it from the end. A tape belongs to the thread that made it. A
+/// tape made while another is recording interrupts it until the inner one ends; a tensor of one
+/// cannot be used under the other (TapeError) except as `detach(t)`.
+class Tape {
+ public:
+  Tape();
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// Forgets all nodes. Tensors recorded so far keep their values but can no longer be used under
+  /// a recording tape, nor differentiated (TapeError).
+  void clear();
+
+  /// Number of nodes: operations, and the tensors from outside that they used.
+  std::size_t size() const noexcept;
+  /// Bytes of the buffers that the tape keeps alive for the backward pass.
+  std::uint64_t bytes_kept() const;
+
+  /// The shape of a parameter that was first met at node `since` or later and is not one of
+  /// `known`; nothing if there is none.
+  std::optional<Shape> unknown_parameter(std::size_t since,
+                                         std::span<const ParameterRef> known) const;
+
+  /// The tape that records on this thread now, or null.
+  static Tape* recording() noexcept;
+
+  /// Appends an application; `output` becomes the new node. `apply` calls this, nobody else.
+  void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output);
+
+  friend std::ostream& operator<<(std::ostream& stream, const Tape& tape);
+
+ private:
+  friend class Record;
+  friend class NoRecording;
+  friend void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt,
+                        std::span<Tensor> result, std::string_view caller);
+  friend Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents);
+
+  /// This thread's tape on which `tensor` was recorded. Throws TapeError if there is none.
+  static const Tape& of(const Tensor& tensor, std::string_view caller);
+  static constexpr std::uint32_t absent = 0xffffffffu;
+  /// The node of a tensor, or `absent` if this tape has never met it.
+  std::uint32_t find(const Tensor& tensor, std::string_view caller) const;
+  std::uint32_t node_of_input(const Tensor& tensor, std::string_view operation);
+  /// Writes the nodes of `wrt`, and for every node up to `last` how it stands to them.
+  void mark(Inputs wrt, std::size_t last, std::string_view caller,
+            std::vector<std::uint32_t>& sources, std::vector<char>& marks) const;
+
+  std::unique_ptr<detail::TapeMemory> memory_;
+  std::uint64_t serial_;
+  Tape* outer_;      // the tape below this one on the thread
+  Tape* suspended_;  // what was recording when this tape began
+};
+
+/// Nothing is recorded on this thread while one of these lives; what is computed is a constant to
+/// any tape.
+class NoRecording {
+ public:
+  NoRecording() noexcept;
+  ~NoRecording();
+  NoRecording(const NoRecording&) = delete;
+  NoRecording& operator=(const NoRecording&) = delete;
+
+ private:
+  Tape* suspended_;
+};
+
+/// The same value as a new, unrecorded tensor: a constant to every tape. Shares the buffer.
+Tensor detach(const Tensor& tensor);
+
+/// What to give for a tensor that the loss does not depend on.
+enum class Unused { zeros, error };
+
+struct GradientOptions {
+  Unused unused = Unused::zeros;
+};
+
+/// The derivatives of the scalar `loss` with respect to tensors or parameters, in their order and
+/// of their shapes. `loss` must have been recorded on a tape of this thread that is still alive.
+///
+/// If the tape is recording, the backward pass is recorded as well, so that results can be
+/// differentiated again; under NoRecording it is not, and memory is freed as the pass goes.
+///
+/// Throws ShapeError if `loss` has more than one element; TapeError if it was not recorded, if its
+/// tape was cleared or is another thread's, if a parameter was changed after it was recorded, or,
+/// with Unused::error, for a tensor that the loss does not depend on; DTypeError for one that is
+/// not floating.
+Tensor gradient(const Tensor& loss, const Tensor& x, GradientOptions options = {});
+std::vector<Tensor> gradient(const Tensor& loss, std::span<const Tensor> xs,
+                             GradientOptions options = {});
+std::vector<Tensor> gradient(const Tensor& loss, std::initializer_list<Tensor> xs,
+                             GradientOptions options = {});
+std::vector<Tensor> gradient(const Tensor& loss, std::span<const ParameterRef> parameters,
+                             GradientOptions options = {});
+/// The same into arrays of the caller's, for loops that must not allocate.
+void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result,
+              GradientOptions options = {});
+
+/// The vector-Jacobian product: `adjoint` (of the shape of `output`) times the Jacobian of
+/// `output` with respect to each of `wrt`. Writes to `result`; undefined where `output` does not
+/// depend on it. `caller` stands in messages.
+void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::span<Tensor> result,
+               std::string_view caller = "vjp");
+
+/// The Jacobian-vector product along the tape: the change of `output` when each of `wrt` changes
+/// by its tangent. Undefined if it does not depend on them.
+Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents);
+
+}  // namespace xg

@@ -1,0 +1,121 @@
+// The arrays that a tape writes into. Internal to the tape; reused from tape to tape, so that in
+// the steady state recording allocates nothing.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "autograd/op.hpp"
+
+namespace xg::detail {
+
+struct Node {
+  const OpTable* op = nullptr;  // null for a tensor from outside
+  void* op_state = nullptr;     // the operation's struct, in the arena; null if it is empty
+  BufferRef value;              // kept only if some rule needs it
+  Shape shape;
+  std::int64_t size = 0;
+  std::uint32_t first_input = 0;  // into TapeMemory::inputs
+  std::uint32_t input_count = 0;
+  std::uint32_t version = 0;  // of a parameter; 0 otherwise
+  DType dtype = DType::float64;
+};
+
+/// Room for the operations' structs, which must not move.
+class Arena {
+ public:
+  void* allocate(std::size_t size, std::size_t alignment) {
+    std::size_t offset = (used_ + alignment - 1) / alignment * alignment;
+    if (block_ == blocks_.size() || offset + size > block_bytes) {
+      if (block_ < blocks_.size()) ++block_;
+      if (block_ == blocks_.size()) blocks_.push_back(std::make_unique<Block>());
+      offset = 0;
+    }
+    used_ = offset + size;
+    return blocks_[block_]->bytes + offset;
+  }
+  void clear() noexcept { block_ = used_ = 0; }
+
+  /// The largest struct of an operation, in bytes.
+  static constexpr std::size_t block_bytes = 8192;
+
+ private:
+  struct Block {
+    alignas(64) std::byte bytes[block_bytes];
+  };
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::size_t block_ = 0, used_ = 0;
+};
+
+/// Which node stands for the outside tensor of a given number: open addressing, emptied in no time
+/// by a new stamp.
+class LeafMap {
+ public:
+  struct Entry {
+    std::uint64_t id = 0, stamp = 0;
+    std::uint32_t node = 0;
+  };
+
+  /// The entry of `id`, or a free one with another stamp than the current.
+  Entry& find(std::uint64_t id) {
+    std::size_t i = static_cast<std::size_t>(id * 0x9e3779b97f4a7c15ull) >> shift_;
+    while (entries_[i].stamp == stamp_ && entries_[i].id != id) i = (i + 1) & (entries_.size() - 1);
+    return entries_[i];
+  }
+  bool holds(const Entry& entry) const noexcept { return entry.stamp == stamp_; }
+  void insert(std::uint64_t id, std::uint32_t node) {
+    if (2 * (count_ + 1) > entries_.size()) grow();
+    find(id) = {id, stamp_, node};
+    ++count_;
+  }
+  void clear() noexcept {
+    ++stamp_;
+    count_ = 0;
+  }
+
+ private:
+  void grow() {
+    std::vector<Entry> old(entries_.size() * 2);
+    old.swap(entries_);
+    --shift_;
+    for (const Entry& entry : old)
+      if (holds(entry)) find(entry.id) = entry;
+  }
+
+  std::vector<Entry> entries_ = std::vector<Entry>(64);
+  int shift_ = 64 - 6;
+  std::uint64_t stamp_ = 1;
+  std::size_t count_ = 0;
+};
+
+struct TapeMemory {
+  std::vector<Node> nodes;
+  std::vector<std::uint32_t> inputs;  // of all nodes, one after the other
+  Arena arena;
+  LeafMap leaves;
+
+  // Scratch of a pass over the tape, taken out and put back so that passes can nest.
+  struct Pass {
+    std::vector<std::uint32_t> sources;
+    std::vector<char> marks;
+    std::vector<Tensor> derivatives;
+  } pass;
+
+  void clear() {
+    for (Node& node : nodes)
+      if (node.op_state && node.op->destroy) node.op->destroy(node.op_state);
+    nodes.clear();
+    inputs.clear();
+    arena.clear();
+    leaves.clear();
+  }
+};
+
+/// Takes arrays from this thread's store, or new ones; gives them back empty.
+std::unique_ptr<TapeMemory> take_tape_memory();
+void give_tape_memory(std::unique_ptr<TapeMemory> memory);
+
+}  // namespace xg::detail

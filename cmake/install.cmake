@@ -1,0 +1,1 @@
+# The installed package: headers under include/xgrad, find_package(xgrad CONFIG).

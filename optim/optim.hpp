@@ -1,0 +1,4 @@
+// Everything of xgrad's optimisers.
+#pragma once
+
+#include "optim/sgd.hpp"

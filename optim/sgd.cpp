@@ -1,0 +1,132 @@
+// Mini-batch stochastic gradient descent. The only place of optim that knows oneTBB.
+#include "optim/sgd.hpp"
+
+#include <tbb/parallel_for.h>
+#include <tbb/partitioner.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/update.hpp"
+#include "autograd/tape.hpp"
+
+namespace xg::optim {
+
+using detail::text;
+
+namespace {
+
+/// A chunk of at least `smallest` examples is worth a task; more than `most` chunks would only cost
+/// memory for their gradients.
+constexpr std::int64_t smallest = 64, most = 8;
+
+std::int64_t automatic_chunk_size(std::int64_t examples) {
+  return std::max(smallest, (examples + most - 1) / most);
+}
+
+}  // namespace
+
+/// What a step works with, kept from step to step.
+struct SGD::Work {
+  struct Chunk {
+    double weight = 0, cost = 0;
+    std::vector<Tensor> gradients;
+  };
+  std::vector<const Tensor*> values;  // of the parameters
+  std::vector<Chunk> chunks;
+  std::optional<tbb::task_arena> arena;  // if the number of threads is fixed
+
+  Inputs parameters() const { return Inputs(values.data(), values.size()); }
+};
+
+SGD::SGD(ParameterRefs parameters, const SGDOptions& options)
+    : parameters_(std::move(parameters)), options_(options), work_(std::make_unique<Work>()) {
+  set_learning_rate(options.learning_rate);
+  if (parameters_.empty()) throw ValueError("[SGD] there are no parameters to train");
+  if (options_.threads < 0 || options_.chunk_size < 0)
+    throw ValueError(text("[SGD] threads and chunk_size cannot be negative: ", options_.threads,
+                          " and ", options_.chunk_size));
+  for (const ParameterRef& parameter : parameters_) work_->values.push_back(&parameter.value());
+  if (options_.threads > 0) work_->arena.emplace(options_.threads);
+}
+
+SGD::SGD(SGD&&) noexcept = default;
+SGD& SGD::operator=(SGD&&) noexcept = default;
+SGD::~SGD() = default;
+
+void SGD::set_learning_rate(double rate) {
+  if (!(rate > 0) || std::isinf(rate))
+    throw ValueError(text("[SGD] the learning rate must be a positive number, not ", rate));
+  options_.learning_rate = rate;
+}
+
+void SGD::step(std::span<const Tensor> gradients) {
+  if (gradients.size() != parameters_.size())
+    throw ValueError(
+        text("[SGD] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"));
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    parameters_[i].check_fits("SGD", gradients[i]);
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    parameters_[i].add_scaled(-options_.learning_rate, gradients[i]);
+}
+
+double SGD::step_in_chunks(std::int64_t size, ChunkCost cost) {
+  if (size < 1) throw ValueError("[SGD] the batch is empty");
+  const std::int64_t chunk_size =
+      options_.chunk_size > 0 ? options_.chunk_size : automatic_chunk_size(size);
+  const auto count = static_cast<std::size_t>((size + chunk_size - 1) / chunk_size);
+  std::vector<Work::Chunk>& chunks = work_->chunks;
+  chunks.resize(std::max(chunks.size(), count));
+
+  const auto differentiate = [&](std::size_t i) {
+    const std::int64_t begin = static_cast<std::int64_t>(i) * chunk_size;
+    const std::int64_t end = std::min(size, begin + chunk_size);
+    Work::Chunk& chunk = chunks[i];
+    chunk.weight = static_cast<double>(end - begin) / static_cast<double>(size);
+    chunk.gradients.resize(parameters_.size());
+    Tape tape;
+    const Tensor loss = cost(begin, end);
+    const NoRecording scope;
+    gradient(loss, work_->parameters(), chunk.gradients);
+    chunk.cost = loss.item();
+  };
+  if (count == 1) {
+    differentiate(0);
+  } else {
+    const auto all = [&] {
+      tbb::parallel_for(
+          std::size_t{0}, count,
+          [&](std::size_t i) {
+            const kernels::SerialScope alone;
+            differentiate(i);
+          },
+          tbb::simple_partitioner());
+    };
+    if (work_->arena)
+      work_->arena->execute(all);
+    else
+      all();
+  }
+
+  // The tree: neighbours at distance 1, 2, 4, ... whatever thread computed them.
+  for (std::size_t distance = 1; distance < count; distance *= 2)
+    for (std::size_t i = 0; i + distance < count; i += 2 * distance) {
+      Work::Chunk &a = chunks[i], &b = chunks[i + distance];
+      for (std::size_t k = 0; k < parameters_.size(); ++k) {
+        Tensor sum = Tensor::uninitialised(a.gradients[k].shape(), a.gradients[k].dtype());
+        kernels::weighted_sum(sum, a.weight, a.gradients[k], b.weight, b.gradients[k]);
+        a.gradients[k] = std::move(sum);
+      }
+      a.cost = a.weight * a.cost + b.weight * b.cost;
+      a.weight = b.weight = 1;
+      b.gradients.clear();
+    }
+  step(chunks[0].gradients);
+  for (Tensor& gradient : chunks[0].gradients) gradient = Tensor();
+  return chunks[0].cost;
+}
+
+}  // namespace xg::optim

@@ -1,0 +1,80 @@
+// Mini-batch stochastic gradient descent, in parallel over the examples of a batch.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "autograd/function_ref.hpp"
+#include "autograd/parameter.hpp"
+#include "autograd/tensor.hpp"
+
+namespace xg::optim {
+
+/// What SGD can cut into chunks: a number of examples, and a part of them.
+template <class B>
+concept Batch = requires(const B& batch, std::int64_t i) {
+  { batch.size() } -> std::convertible_to<std::int64_t>;
+  { batch.slice(i, i) } -> std::convertible_to<B>;
+};
+
+struct SGDOptions {
+  double learning_rate = 0.1;
+  /// Threads at the most that work on a step; 0 for as many as the surrounding tbb::task_arena and
+  /// tbb::global_control allow. Results do not depend on it.
+  int threads = 0;
+  /// Examples in a chunk, 0 for a choice by the batch's size alone. Results depend on it within
+  /// rounding, and a cost must be an average over examples for them to agree.
+  std::int64_t chunk_size = 0;
+};
+
+/// w ← w − η ∂C/∂w.
+class SGD {
+ public:
+  /// Throws ValueError for a learning rate that is not a positive number, a negative number of
+  /// threads or chunk size, or no parameters.
+  SGD(ParameterRefs parameters, const SGDOptions& options);
+  SGD(SGD&&) noexcept;
+  SGD& operator=(SGD&&) noexcept;
+  ~SGD();
+
+  /// One step along gradients of the caller's, in the order of the parameters. Throws ValueError
+  /// if there are more or fewer of them, ShapeError or DTypeError if one does not fit; then no
+  /// parameter has changed.
+  void step(std::span<const Tensor> gradients);
+
+  /// One step on a batch: `cost(batch)` is the average of a cost over the examples. Gives that
+  /// average before the step.
+  ///
+  /// The batch is cut into chunks of fixed size, each is recorded on a tape of its own, and the
+  /// gradients are added up, weighted by the chunks' share of the examples, in a fixed binary tree:
+  /// the same bits for any number of threads. `cost` runs on several threads at once. What it
+  /// throws reaches the caller, and then no parameter has changed. Throws ValueError for an empty
+  /// batch.
+  template <Batch B, class Cost>
+  requires std::is_invocable_r_v<Tensor, Cost&, const B&>
+  double step(const B& batch, Cost&& cost) {
+    const std::int64_t size = batch.size();
+    return step_in_chunks(size, [&](std::int64_t begin, std::int64_t end) -> Tensor {
+      return begin == 0 && end == size ? cost(batch) : cost(B(batch.slice(begin, end)));
+    });
+  }
+
+  double learning_rate() const noexcept { return options_.learning_rate; }
+  /// Throws ValueError unless positive and finite.
+  void set_learning_rate(double rate);
+
+ private:
+  using ChunkCost = FunctionRef<Tensor(std::int64_t, std::int64_t)>;
+  struct Work;
+  double step_in_chunks(std::int64_t size, ChunkCost cost);
+
+  ParameterRefs parameters_;
+  SGDOptions options_;
+  std::unique_ptr<Work> work_;
+};
+
+}  // namespace xg::optim
