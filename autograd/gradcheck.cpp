@@ -41,7 +41,7 @@ GradCheck gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
   const NoRecording scope;
   GradCheck report;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    GradCheck::Input worst{k, inputs[k].shape(), index_of(0, inputs[k].shape())};
+    GradCheck::Input worst{k, inputs[k].shape(), Extents::filled(inputs[k].rank(), 0)};
     double worst_share = -1;
     for (std::int64_t e = 0; e < inputs[k].size(); ++e) {
       std::vector<Tensor> moved = inputs;

@@ -161,11 +161,13 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
     if (tangents[i].shape() != wrt[i].shape())
       throw ShapeError(text("[jvp] the tangent has the shape ", tangents[i].shape(),
                             ", its tensor has ", wrt[i].shape()));
-    derivatives[sources[i]] = tangents[i];
+    require_same_dtype("jvp", tangents[i], wrt[i]);
+    Tensor& tangent = derivatives[sources[i]];
+    tangent = tangent.defined() ? tangent + tangents[i] : tangents[i];
   }
   for (std::size_t n = 0; n <= last; ++n) {
-    if (!marks[n] || derivatives[n].defined()) continue;
-    Tensor sum;
+    if (!marks[n]) continue;
+    Tensor sum = std::move(derivatives[n]);  // of a source: its tangent
     for (std::size_t i = 0; i < m.nodes[n].input_count; ++i) {
       const Node& node = m.nodes[n];
       const Tensor& tangent = derivatives[m.inputs[node.first_input + i]];
@@ -184,13 +186,20 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
 }
 
 void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {
+  if (!loss.defined())
+    throw DTypeError("[gradient] the loss is undefined (default-constructed, or moved from)");
   if (loss.size() != 1)
     throw ShapeError(text("[gradient] the loss must be a scalar, but has the shape ", loss.shape(),
                           "; reduce it with sum or mean, or use vjp for a weighted one"));
-  for (std::size_t i = 0; i < xs.size(); ++i)
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (!xs[i].defined())
+      throw DTypeError(text("[gradient] tensor ", i,
+                            " is undefined (default-constructed, or moved"
+                            " from)"));
     if (!is_floating(xs[i].dtype()))
       throw DTypeError(
           text("[gradient] tensor ", i, " is ", xs[i].dtype(), " and cannot be differentiated"));
+  }
   pull_back(loss, Tensor::full(loss.shape(), 1.0, loss.dtype()), xs, result, "gradient");
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (result[i].defined()) continue;

@@ -19,6 +19,11 @@ const Tensor& Parameter::value() const noexcept {
   return value_ ? *value_ : undefined;
 }
 
+ParameterRef::ParameterRef(std::string name, const Parameter& parameter)
+    : name_(std::move(name)), value_(parameter.value_) {
+  if (!value_) throw DTypeError(text("[parameter] '", name_, "' was moved from"));
+}
+
 void ParameterRef::replace(Tensor value) const {
   TensorAccess::set_identity(value, 0, TensorAccess::id(*value_),
                              TensorAccess::version(*value_) + 1);
@@ -26,6 +31,9 @@ void ParameterRef::replace(Tensor value) const {
 }
 
 void ParameterRef::check_fits(const char* operation, const Tensor& tensor) const {
+  if (!value_->defined() || !tensor.defined())
+    throw DTypeError(text("[", operation, "] ", value_->defined() ? "what came for " : "",
+                          "parameter '", name_, "' is undefined"));
   if (tensor.shape() != value_->shape())
     throw ShapeError(text("[", operation, "] parameter '", name_, "' has the shape ",
                           value_->shape(), ", what came has ", tensor.shape()));

@@ -38,8 +38,8 @@ class Parameter {
 /// moved or gone. Copies refer to the same parameter.
 class ParameterRef {
  public:
-  ParameterRef(std::string name, const Parameter& parameter)
-      : name_(std::move(name)), value_(parameter.value_) {}
+  /// Throws DTypeError for a parameter that was moved from.
+  ParameterRef(std::string name, const Parameter& parameter);
 
   /// Path within the module, e.g. "hidden.weight".
   const std::string& name() const noexcept { return name_; }

@@ -55,7 +55,7 @@ std::ostream& operator<<(std::ostream& stream, const Extents& extents) {
 }
 
 std::int64_t element_count(const Shape& shape) {
-  constexpr std::int64_t limit = std::int64_t{1} << 62;
+  constexpr std::int64_t limit = std::int64_t{1} << 59;  // so that bytes can be counted
   std::int64_t count = 1;
   bool has_zero = false;
   for (const std::int64_t extent : shape) {

@@ -106,7 +106,7 @@ using Axes = Extents;
 std::string to_string(const Extents& extents);
 std::ostream& operator<<(std::ostream& stream, const Extents& extents);
 
-/// Number of elements. Throws ShapeError for a negative extent, or a product over 2^62.
+/// Number of elements. Throws ShapeError for a negative extent, or a product over 2^59.
 std::int64_t element_count(const Shape& shape);
 
 /// The shape to which `a` and `b` broadcast together by NumPy's rule. Throws ShapeError in the

@@ -133,6 +133,21 @@ thread_local ThreadPool thread_pool;
 
 namespace detail {
 
+namespace {
+
+void* heap_block(std::uint64_t total) {
+  constexpr std::align_val_t alignment{alignof(Buffer)};
+  void* memory = ::operator new(total, alignment, std::nothrow);
+  if (!memory) {
+    release_pooled_memory();
+    memory = ::operator new(total, alignment, std::nothrow);
+  }
+  if (!memory) throw Error(text("[memory] there is no room for a tensor of ", total, " bytes"));
+  return memory;
+}
+
+}  // namespace
+
 Buffer* allocate_buffer(std::uint64_t bytes) {
   if (bytes > (std::uint64_t{1} << 46))
     throw ShapeError("[memory] over 64 TiB were asked for one tensor");
@@ -142,7 +157,7 @@ Buffer* allocate_buffer(std::uint64_t bytes) {
   void* memory = pooling && !thread_pool_ended ? thread_pool.take(size_class) : nullptr;
   if (!memory) {
     const std::uint64_t total = class_bytes(size_class);
-    memory = ::operator new (total, std::align_val_t{alignof(Buffer)});
+    memory = heap_block(total);
     heap_allocations.fetch_add(1, std::memory_order_relaxed);
     heap_bytes.fetch_add(total, std::memory_order_relaxed);
   }
@@ -165,13 +180,19 @@ void release_buffer(Buffer* buffer) noexcept {
 }
 
 std::byte* fill_lazy_buffer(Buffer& buffer) {
-  static std::mutex filling;
-  const std::lock_guard lock(filling);
-  if (std::byte* done = buffer.data.load(std::memory_order_acquire)) return done;
-  buffer.filled = allocate_buffer(buffer.bytes);
-  buffer.fill(buffer, buffer.filled->bytes_begin());
-  buffer.data.store(buffer.filled->bytes_begin(), std::memory_order_release);
-  return buffer.filled->bytes_begin();
+  // Filled without a lock: it runs parallel loops, in which this thread may be given a task that
+  // asks for a lazy buffer itself. Of two threads that fill at once, the first to finish is heard.
+  Buffer* const mine = allocate_buffer(buffer.bytes);
+  buffer.fill(buffer, mine->bytes_begin());
+  static std::mutex publishing;
+  const std::lock_guard lock(publishing);
+  if (std::byte* done = buffer.data.load(std::memory_order_acquire)) {
+    release_buffer(mine);
+    return done;
+  }
+  buffer.filled = mine;
+  buffer.data.store(mine->bytes_begin(), std::memory_order_release);
+  return mine->bytes_begin();
 }
 
 }  // namespace detail

@@ -83,10 +83,13 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
     if ((keeps >> i & 1u) && i < 31 && !m.nodes[node].value)
       m.nodes[node].value = TensorAccess::buffer(inputs[i]);
   }
+  // Copied first, so that one that throws leaves no half-made node.
+  void* const kept = op.size > 0 ? m.arena.allocate(op.size, op.alignment) : nullptr;
+  if (kept) op.copy(state, kept);
   const std::size_t index = m.nodes.size();
   Node& node = m.nodes.emplace_back();
   node.op = &op;
-  if (op.size > 0) op.copy(state, node.op_state = m.arena.allocate(op.size, op.alignment));
+  node.op_state = kept;
   if (keeps & static_cast<std::uint32_t>(Keep::output)) node.value = TensorAccess::buffer(output);
   node.shape = output.shape();
   node.size = output.size();
@@ -132,6 +135,9 @@ void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::spa
   const Tape& tape = Tape::of(output, caller);
   TapeMemory& m = *tape.memory_;
   const auto last = static_cast<std::size_t>(TensorAccess::id(output));
+  if (adjoint.shape() != output.shape() || adjoint.dtype() != output.dtype())
+    throw ShapeError(text("[", caller, "] the adjoint is ", adjoint.dtype(), " ", adjoint.shape(),
+                          ", the output ", output.dtype(), " ", output.shape()));
   auto [sources, marks, adjoints] = std::exchange(m.pass, {});
   tape.mark(wrt, last, caller, sources, marks);
   adjoints.resize(last + 1);

@@ -107,7 +107,9 @@ constexpr std::int64_t summarise_above = 1000, edge_items = 3;
 class Printer {
  public:
   Printer(std::ostream& stream, const Tensor& tensor)
-      : stream_(stream), shape_(tensor.shape()), summarise_(tensor.size() > summarise_above) {
+      : stream_(stream),
+        shape_(tensor.shape()),
+        summarise_(tensor.size() > summarise_above || tensor.size() == 0) {
     visit_dtype(tensor.dtype(), [&]<class T>(T) {
       const T* values = tensor.data<T>();
       collect(0, 0, [&](std::int64_t i) { number(values[i], tensor.dtype()); });

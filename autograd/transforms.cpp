@@ -1,6 +1,8 @@
 // What the transforms do with a recording.
 #include "autograd/transforms.hpp"
 
+#include "autograd/op.hpp"
+
 namespace xg::detail {
 namespace {
 
@@ -13,8 +15,9 @@ Trace::Trace() {
 }
 
 Tensor Trace::variable(const Tensor& x) const {
-  // On a shared tape the variable depends on x; otherwise it is new to everybody.
-  return own_ ? detach(x) : reshape(x, x.shape());
+  // A node of its own from the start, so that f may return it as it is. On a shared tape it depends
+  // on x; otherwise it is new to everybody.
+  return reshape(own_ ? detach(x) : x, x.shape());
 }
 
 std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs) const {
@@ -50,6 +53,7 @@ Tensor Trace::jvp(const Tensor& y, const Tensor& x, const Tensor& tangent) const
   if (tangent.shape() != x.shape())
     throw ShapeError(
         text("[jvp] the tangent has the shape ", tangent.shape(), ", x has ", x.shape()));
+  require_same_dtype("jvp", tangent, x);
   const Tensor *const px = &x, *const pt = &tangent;
   Tensor change = recorded(y) ? push_forward(y, Inputs(&px, 1), Inputs(&pt, 1)) : Tensor();
   return change.defined() ? change : zeros_like(y);
@@ -61,6 +65,7 @@ Tensor Trace::vjp(const Tensor& y, const Tensor& x, const Tensor& adjoint) const
   if (adjoint.shape() != y.shape())
     throw ShapeError(
         text("[vjp] the adjoint has the shape ", adjoint.shape(), ", f(x) has ", y.shape()));
+  require_same_dtype("vjp", adjoint, y);
   const Tensor* const px = &x;
   Tensor result;
   if (recorded(y)) pull_back(y, adjoint, Inputs(&px, 1), {&result, 1});

@@ -89,7 +89,7 @@ class Sequential : public Module {
  public:
   Sequential() = default;
   template <class... Parts>
-  requires(sizeof...(Parts) > 0 && (!std::same_as<std::remove_cvref_t<Parts>, Sequential> &&
+  requires(sizeof...(Parts) > 1 || (!std::same_as<std::remove_cvref_t<Parts>, Sequential> &&
                                     ...)) explicit Sequential(Parts&&... parts) {
     (append(std::forward<Parts>(parts)), ...);
   }

@@ -30,14 +30,14 @@ struct Maximum {
   static constexpr double identity = -std::numeric_limits<double>::infinity();
   template <class V>
   static V combine(const V& a, const V& b) {
-    return xsimd::select((b > a) | (b != b), b, a);
+    return xsimd::select((b > a) | is_nan(b), b, a);
   }
 };
 struct Minimum {
   static constexpr double identity = std::numeric_limits<double>::infinity();
   template <class V>
   static V combine(const V& a, const V& b) {
-    return xsimd::select((b < a) | (b != b), b, a);
+    return xsimd::select((b < a) | is_nan(b), b, a);
   }
 };
 

@@ -2,8 +2,10 @@
 // functions that xsimd has under other names or not at all.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <xsimd/xsimd.hpp>
 
 namespace xg::kernels {
@@ -49,6 +51,38 @@ struct Fixed {
   Batch<T> value;
   Batch<T> at(std::int64_t) const { return value; }
 };
+
+/// f of each lane.
+template <class V, class F>
+V each_lane(const V& x, const F& f) {
+  alignas(64) typename V::value_type lane[V::size];
+  x.store_aligned(lane);
+  for (auto& one : lane) one = f(one);
+  return V::load_aligned(lane);
+}
+
+/// The error function and 1 - erf(x). xsimd's are 70 ulp off in double, and NaN for very large
+/// numbers, so doubles go through the C library one by one.
+template <class V>
+V erf(const V& x) {
+  if constexpr (std::is_same_v<typename V::value_type, float>)
+    return xsimd::erf(x);
+  else
+    return each_lane(x, [](double one) { return std::erf(one); });
+}
+template <class V>
+V erfc(const V& x) {
+  if constexpr (std::is_same_v<typename V::value_type, float>)
+    return xsimd::erfc(x);
+  else
+    return each_lane(x, [](double one) { return std::erfc(one); });
+}
+
+/// Where x is NaN. (In xsimd 8.1, x != x is false there.)
+template <class V>
+auto is_nan(const V& x) {
+  return !(x == x);
+}
 
 /// 1 where the mask holds, else 0.
 template <class V, class Mask>

@@ -91,7 +91,8 @@ struct Gelu : Unary<Gelu> {
   template <class V>
   V value(const V& x) const {
     constexpr double scale = 0.5 * std::numbers::sqrt2;
-    return constant<V>(0.5) * x * (V(1) + xsimd::erf(constant<V>(scale) * x));
+    // 1 + erf(z) as erfc(-z), which keeps its digits where x is very negative.
+    return constant<V>(0.5) * x * kernels::erfc(constant<V>(-scale) * x);
   }
   // Φ(x) + x φ(x)
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {

@@ -65,7 +65,7 @@ struct Maximum : Binary<Maximum> {
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& a, const V& b) const {
-    return xsimd::select((a > b) | (a != a), a, b);
+    return xsimd::select((a > b) | kernels::is_nan(a), a, b);
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     const Tensor mine = r.input(i), other = r.input(1 - i);
@@ -80,7 +80,7 @@ struct Minimum : Binary<Minimum> {
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& a, const V& b) const {
-    return xsimd::select((a < b) | (a != a), a, b);
+    return xsimd::select((a < b) | kernels::is_nan(a), a, b);
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     const Tensor mine = r.input(i), other = r.input(1 - i);
@@ -99,7 +99,8 @@ struct Power : Binary<Power> {
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     const Tensor a = r.input(0), b = r.input(1);
-    if (i == 0) return t * where(equal(b, 0), 0, b * pow(a, b - 1));
+    // Where b is 0, so is the derivative for a; the base 1 there keeps 0 * inf out of the second.
+    if (i == 0) return t * (b * pow(where(equal(b, 0), 1, a), b - 1));
     return t * r.output() * log(where(equal(a, 0), 1, a));
   }
   static auto samples() { return binary_samples<Power>(0.5, 2); }
@@ -166,7 +167,8 @@ Tensor pow(const Tensor& a, const Tensor& b) { return apply(ops::Power{}, a, b);
 Tensor xlogy(const Tensor& x, const Tensor& y) { return apply(ops::XLogY{}, x, y); }
 
 Tensor scalar_like(const Tensor& like, double value) {
-  if (like.defined() && like.dtype() == DType::int64 && value != std::trunc(value))
+  if (like.defined() && like.dtype() == DType::int64 &&
+      !(value == std::trunc(value) && std::abs(value) < 0x1p63))
     throw DTypeError(detail::text("[scalar] ", value,
                                   " beside an int64 tensor; convert that with "
                                   "cast(x, DType::float64)"));

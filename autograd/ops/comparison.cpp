@@ -25,7 +25,7 @@ struct Equal : Relation<Equal> {
 };
 struct NotEqual : Relation<NotEqual> {
   static constexpr auto name = "not_equal", symbol = "≠";
-  static auto holds(const auto& a, const auto& b) { return a != b; }
+  static auto holds(const auto& a, const auto& b) { return !(a == b); }  // right for NaN
 };
 struct Less : Relation<Less> {
   static constexpr auto name = "less", symbol = "<";
@@ -72,9 +72,14 @@ struct Where {
   static std::vector<Sample<Where>> samples() {
     std::vector<Sample<Where>> result;
     for (const auto& [a, b] : broadcasting_shapes()) {
-      result.push_back({{}, {numbers(a, -1, 1) > 0, numbers(a, -2, 2, 2), numbers(b, -2, 2, 3)}});
-      result.push_back({{}, {numbers(b, -1, 1) > 0, numbers(a, -2, 2, 2), numbers(b, -2, 2, 3)}});
+      const auto condition = [](const Shape& shape) {
+        return cast(numbers(shape, -1, 1) > 0, DType::int64);
+      };
+      result.push_back({{}, {condition(a), numbers(a, -2, 2, 2), numbers(b, -2, 2, 3)}});
+      result.push_back({{}, {condition(b), numbers(a, -2, 2, 2), numbers(b, -2, 2, 3)}});
     }
+    result.push_back(
+        {{}, {numbers({2, 1}, 1, 2), numbers({3}, 0, 1, 2), numbers({2, 3}, 0, 1, 3)}});
     result.push_back({{}, {Tensor{1, 0, 7}, numbers({3}, 0, 1, 2), numbers({2, 3}, 0, 1, 3)}});
     result.push_back({{},
                       {Tensor{1, 0}, numbers({2}, 0, 1), numbers({3}, 0, 1)},

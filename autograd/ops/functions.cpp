@@ -158,7 +158,7 @@ struct Erf : Unary<Erf> {
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {
-    return xsimd::erf(x);
+    return kernels::erf(x);
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * (2 * std::numbers::inv_sqrtpi) * exp(-square(r.input(0)));
@@ -182,10 +182,7 @@ struct ConstantPower : Unary<ConstantPower> {
       return exponent < 0 ? V(1) / result : result;
     }
     using T = typename V::value_type;
-    alignas(64) T lane[V::size];
-    x.store_aligned(lane);
-    for (T& one : lane) one = std::pow(one, static_cast<T>(exponent));
-    return V::load_aligned(lane);
+    return kernels::each_lane(x, [this](T one) { return std::pow(one, static_cast<T>(exponent)); });
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     if (exponent == 0) return {};

@@ -2,7 +2,6 @@
 // converts tensors.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "autograd/catalogue.hpp"
 #include "autograd/ops.hpp"
@@ -37,7 +36,7 @@ struct Slice {
     Shape result = x[0].shape();
     const std::size_t a = normalise_axis(name, axis, result.size());
     const std::int64_t begin = position(start, result[a]), end = position(stop, result[a]);
-    result[a] = begin < end ? (end - begin + step - 1) / step : 0;
+    result[a] = begin < end ? (end - begin - 1) / step + 1 : 0;
     return result;
   }
   Tensor forward(Inputs x, const Shape& shape) const {
@@ -95,7 +94,8 @@ struct Embed {
     require_step(name, step);
     Shape result = x[0].shape();
     const std::size_t a = normalise_axis(name, axis, result.size());
-    if (start < 0 || (result[a] > 0 && start + (result[a] - 1) * step >= extent))
+    const std::int64_t room = extent - 1 - start;  // beyond the first position
+    if (start < 0 || (result[a] > 0 && (room < 0 || result[a] - 1 > room / step)))
       throw ShapeError(text("[embed] ", result[a], " positions from ", start, " in steps of ", step,
                             " do not fit into ", extent));
     result[a] = extent;
@@ -301,7 +301,8 @@ struct Cast {
     return {{{DType::float64}, {numbers({2, 3}, -1, 1)}},
             {{DType::float64}, {numbers({0}, -1, 1)}},
             {{DType::float64}, {numbers({}, -1, 1)}},
-            {{DType::float64}, {Tensor{1, 2}}}};
+            {{DType::float64}, {Tensor{1, 2}}},
+            {{DType::float64}, {Tensor()}, "input 0 is undefined"}};
   }
 };
 
@@ -342,7 +343,8 @@ Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
 Tensor arange(std::int64_t count, DType dtype) {
   Tensor out = Tensor::uninitialised({count}, dtype);
   visit_dtype(dtype, [&]<class T>(T) {
-    std::iota(out.exclusive_data<T>(), out.exclusive_data<T>() + count, T(0));
+    T* to = out.exclusive_data<T>();
+    for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(i);
   });
   return out;
 }

@@ -105,10 +105,13 @@ std::vector<CatalogueEntry> products() { return {entry<MatMul>()}; }
 }  // namespace ops
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
+  const Tensor* const operands[] = {&a, &b};
+  detail::check_defined("matmul", Inputs(operands, 2));
   if (a.rank() == 0 || b.rank() == 0)
     throw ShapeError(detail::text("[matmul] a scalar has no matrix product: ", a.shape(), " x ",
                                   b.shape(), "; write a * b"));
-  if (a.rank() > 2 && b.rank() == 2 && !ops::is_transposed(a)) {
+  // Shapes that do not fit are left to the operation, which names them.
+  if (a.rank() > 2 && b.rank() == 2 && !ops::is_transposed(a) && a.shape().back() == b.shape()[0]) {
     // All leading axes of a are rows of one product.
     Shape shape = a.shape();
     const std::int64_t columns = shape.back();

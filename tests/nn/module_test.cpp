@@ -1,0 +1,123 @@
+// Modules as values: naming, copying, moving, converting, and parameters that were forgotten.
+#include "nn/nn.hpp"
+#include "optim/optim.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace xg;
+
+namespace {
+
+struct Classifier : nn::Module {
+  nn::Dense hidden{4, 3}, output{3, 2};
+  nn::Members members() const override { return {{"hidden", hidden}, {"output", output}}; }
+  Tensor forward(const Tensor& x) const override { return sigmoid(output(sigmoid(hidden(x)))); }
+};
+
+struct Nested : nn::Module {
+  Classifier inner;
+  Parameter scale{Tensor{1.f, 2.f}};
+  nn::Members members() const override { return {{"inner", inner}, {"scale", scale}}; }
+  Tensor forward(const Tensor& x) const override { return inner(x) * scale; }
+};
+
+struct Forgetful : nn::Module {
+  nn::Dense hidden{4, 3}, output{3, 2};
+  nn::Members members() const override { return {{"hidden", hidden}}; }
+  Tensor forward(const Tensor& x) const override { return output(hidden(x)); }
+};
+
+std::vector<std::string> names(const nn::Module& module) {
+  std::vector<std::string> result;
+  for (const ParameterRef& p : module.parameters()) result.push_back(p.name());
+  return result;
+}
+
+const Tensor x = full({1, 4}, 0.5, DType::float32);
+
+Classifier make_trained_elsewhere(ParameterRefs& held) {
+  Classifier net;
+  held = net.parameters();
+  return net;
+}
+
+}  // namespace
+
+TEST_CASE("parameters are named by path") {
+  CHECK(names(Nested{}) == std::vector<std::string>{"inner.hidden.weight", "inner.hidden.bias",
+                                                    "inner.output.weight", "inner.output.bias",
+                                                    "scale"});
+  CHECK(nn::parameter_count(Nested{}) == 4 * 3 + 3 + 3 * 2 + 2 + 2);
+}
+
+TEST_CASE("a copied module has parameters of its own") {
+  Classifier net;
+  const Tensor before = net(x);
+  const Classifier copy = net;
+  for (const ParameterRef& p : net.parameters()) p.assign(zeros_like(p.value()));
+  CHECK(identical(copy(x), before));
+  CHECK_FALSE(identical(net(x), before));
+  net = copy;
+  CHECK(identical(net(x), before));
+}
+
+TEST_CASE("an optimiser holds on to the parameters of a moved module, and of one that is gone") {
+  ParameterRefs held;
+  std::vector<Classifier> nets;
+  nets.push_back(make_trained_elsewhere(held));
+  for (int i = 0; i < 10; ++i) nets.emplace_back();  // moves the first
+  held[1].assign(Tensor{7.f, 8.f, 9.f});
+  CHECK(identical(nets[0].hidden.bias.value(), Tensor{7.f, 8.f, 9.f}));
+  nets.clear();
+  CHECK(identical(held[1].value(), Tensor{7.f, 8.f, 9.f}));
+
+  Classifier source;
+  const Classifier target = std::move(source);
+  CHECK_THROWS_AS(source(x), Error);  // moved from: an error, not a crash
+  CHECK(target(x).size() == 2);
+}
+
+TEST_CASE("a parameter that members() forgets is an error at the first recorded call") {
+  const Forgetful net;
+  CHECK(net(x).size() == 2);  // without a tape nothing depends on it
+  const Tape tape;
+  REQUIRE_ERROR(net(x), ValueError,
+                "forward() uses a parameter of shape (2, 3) that members() does not list");
+}
+
+TEST_CASE("a module may use parameters that the module around it lists") {
+  struct Tied : nn::Module {
+    nn::Dense encode{4, 4};
+    nn::Members members() const override { return {{"encode", encode}}; }
+    Tensor forward(const Tensor& v) const override {
+      const nn::Lambda decode{[&](const Tensor& h) { return matmul(h, encode.weight); }};
+      return decode(tanh(encode(v)));
+    }
+  };
+  const Tape tape;
+  const Tied net;
+  const auto g = gradient(sum(net(x)), net.parameters());
+  CHECK(g[0].shape() == Shape{4, 4});
+  const nn::Sequential hides{nn::Lambda{[&](const Tensor& h) { return net(h); }}};
+  CHECK(hides.parameters().empty());
+}
+
+TEST_CASE("to() converts every parameter, and the module works on in the other type") {
+  const Nested net;
+  net.to(DType::float64);
+  for (const ParameterRef& p : net.parameters()) CHECK(p.value().dtype() == DType::float64);
+  CHECK(net(cast(x, DType::float64)).dtype() == DType::float64);
+  REQUIRE_ERROR(net(x), DTypeError, "[matmul] types differ: float32 (1, 4) and float64 (4, 3)");
+}
+
+TEST_CASE("copy_parameters copies between modules of one structure") {
+  const Classifier a;
+  Classifier b;
+  nn::initialise(b, nn::initialisers::glorot, 9);
+  nn::copy_parameters(a, b);
+  CHECK(identical(a(x), b(x)));
+  REQUIRE_ERROR(nn::copy_parameters(a, Nested{}), ValueError,
+                "the modules differ at parameter 0: 'hidden.weight' and 'inner.hidden.weight'");
+  nn::Dense narrow{4, 3}, wide{5, 3};
+  REQUIRE_ERROR(nn::copy_parameters(narrow, wide), ShapeError,
+                "parameter 'weight' has the shape (3, 5), what came has (3, 4)");
+}
