@@ -18,7 +18,7 @@ using detail::text;
 
 namespace detail {
 namespace {
-// Arrays that have grown beyond this are not kept for the next tape.
+// The arrays of a tape longer than this are not kept for the next one.
 constexpr std::size_t keep_nodes_below = std::size_t{1} << 19;
 thread_local std::vector<std::unique_ptr<TapeMemory>> spare_tape_memory;
 }  // namespace
@@ -31,8 +31,9 @@ std::unique_ptr<TapeMemory> take_tape_memory() {
 }
 
 void give_tape_memory(std::unique_ptr<TapeMemory> memory) {
+  const bool large = memory->nodes.size() > keep_nodes_below;
   memory->clear();
-  if (memory->nodes.capacity() < keep_nodes_below) spare_tape_memory.push_back(std::move(memory));
+  if (!large) spare_tape_memory.push_back(std::move(memory));
 }
 
 void check_defined(std::string_view name, Inputs inputs) {
@@ -68,27 +69,32 @@ void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b)
 
 // Record ---------------------------------------------------------------------------------------
 
-std::size_t Record::input_node(std::size_t i) const {
-  const TapeMemory& m = *tape_.memory_;
-  return m.inputs[m.nodes[node_].first_input + i];
-}
-
-Tensor Record::value(std::size_t index) const {
-  const Node& node = tape_.memory_->nodes[index];
-  if (!node.value)
-    throw TapeError(text("[", tape_.memory_->nodes[node_].op->name,
+void Record::require_kept(Keep what) const {
+  const detail::OpTable& op = *tape_.memory_->nodes[node_].op;
+  if ((op.keeps | what) != op.keeps)  // even if another operation had it kept
+    throw TapeError(text("[", op.name,
                          "] a rule asks the record for a tensor that `keeps` does not list"));
-  Tensor result = TensorAccess::make(node.value, node.shape, node.size, node.dtype);
-  TensorAccess::set_identity(result, tape_.serial_, index);
-  return result;
 }
 
-Tensor Record::input(std::size_t i) const { return value(input_node(i)); }
-Tensor Record::output() const { return value(node_); }
-Shape Record::input_shape(std::size_t i) const { return tape_.memory_->nodes[input_node(i)].shape; }
-Shape Record::output_shape() const { return tape_.memory_->nodes[node_].shape; }
-DType Record::input_dtype(std::size_t i) const { return tape_.memory_->nodes[input_node(i)].dtype; }
+const Tensor& Record::output() const {
+  require_kept(Keep::output);
+  return tape_.memory_->nodes[node_].output;
+}
+
+const Tensor& Record::input(std::size_t i) const {
+  require_kept(i < 31 ? keep_input(i) : Keep::inputs | Keep::output);
+  return described_input(i);
+}
+
+const Tensor& Record::described_input(std::size_t i) const {
+  const TapeMemory& m = *tape_.memory_;
+  return m.nodes[m.inputs[m.nodes[node_].first_input + i]].output;
+}
+
+const Shape& Record::input_shape(std::size_t i) const { return described_input(i).shape(); }
+DType Record::input_dtype(std::size_t i) const { return described_input(i).dtype(); }
 std::size_t Record::input_count() const { return tape_.memory_->nodes[node_].input_count; }
+const Shape& Record::output_shape() const { return tape_.memory_->nodes[node_].output.shape(); }
 
 // Tape -----------------------------------------------------------------------------------------
 
@@ -97,9 +103,10 @@ std::size_t Tape::size() const noexcept { return memory_->nodes.size(); }
 std::uint64_t Tape::bytes_kept() const {
   std::unordered_set<const Buffer*> buffers;
   std::uint64_t bytes = 0;
-  for (const Node& node : memory_->nodes) {
-    if (!node.value) continue;
-    const BufferRef owner = node.value.is_lazy() ? node.value.source() : node.value;
+  for (std::size_t n = 0; n < memory_->nodes.size(); ++n) {
+    const BufferRef& buffer = TensorAccess::buffer(memory_->nodes[n].output);
+    if (!buffer) continue;
+    const BufferRef owner = buffer.is_lazy() ? buffer.source() : buffer;
     if (buffers.insert(owner.get()).second) bytes += owner->bytes;
   }
   return bytes;
@@ -126,7 +133,7 @@ std::ostream& operator<<(std::ostream& stream, const Tape& tape) {
         equation.replace(at, 5, inputs);
       stream << equation;
     }
-    stream << "  " << node.dtype << ' ' << node.shape << '\n';
+    stream << "  " << node.output.dtype() << ' ' << node.output.shape() << '\n';
   }
   return stream;
 }
@@ -137,7 +144,7 @@ std::optional<Shape> Tape::unknown_parameter(std::size_t since,
   for (const ParameterRef& parameter : known) nodes.push_back(find(parameter, "Module"));
   for (std::size_t n = since; n < memory_->nodes.size(); ++n)
     if (memory_->nodes[n].version > 0 && std::find(nodes.begin(), nodes.end(), n) == nodes.end())
-      return memory_->nodes[n].shape;
+      return memory_->nodes[n].output.shape();
   return std::nullopt;
 }
 
@@ -168,13 +175,13 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
   for (std::size_t n = 0; n <= last; ++n) {
     if (!marks[n]) continue;
     Tensor sum = std::move(derivatives[n]);  // of a source: its tangent
-    for (std::size_t i = 0; i < m.nodes[n].input_count; ++i) {
-      const Node& node = m.nodes[n];
+    const Node& node = m.nodes[n];
+    for (std::size_t i = 0; i < node.input_count; ++i) {
       const Tensor& tangent = derivatives[m.inputs[node.first_input + i]];
       if (!tangent.defined()) continue;
       Tensor change = node.op->jvp(node.op_state, i, tangent, Record(tape, n));
       if (!change.defined()) continue;
-      change = broadcast_to(change, m.nodes[n].shape);
+      change = broadcast_to(change, node.output.shape());
       sum = sum.defined() ? sum + change : std::move(change);
     }
     derivatives[n] = std::move(sum);
@@ -188,6 +195,8 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
 void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {
   if (!loss.defined())
     throw DTypeError("[gradient] the loss is undefined (default-constructed, or moved from)");
+  if (!is_floating(loss.dtype()))
+    throw DTypeError(text("[gradient] the loss is ", loss.dtype(), " and has no derivative"));
   if (loss.size() != 1)
     throw ShapeError(text("[gradient] the loss must be a scalar, but has the shape ", loss.shape(),
                           "; reduce it with sum or mean, or use vjp for a weighted one"));

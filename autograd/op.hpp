@@ -25,15 +25,16 @@ constexpr Keep operator|(Keep a, Keep b) noexcept {
 /// Keeps input number `i` (below 31) alone.
 constexpr Keep keep_input(std::size_t i) noexcept { return static_cast<Keep>(1u << i); }
 
-/// One recorded application, as an operation's derivative rules see it.
+/// One recorded application, as an operation's derivative rules see it. What it gives stays where
+/// it is as long as the tape is not cleared.
 class Record {
  public:
   /// Input `i` or the output. Throws TapeError if the operation's `keeps` does not list it.
-  Tensor input(std::size_t i) const;
-  Tensor output() const;
+  const Tensor& input(std::size_t i) const;
+  const Tensor& output() const;
   /// Shapes are always known.
-  Shape input_shape(std::size_t i) const;
-  Shape output_shape() const;
+  const Shape& input_shape(std::size_t i) const;
+  const Shape& output_shape() const;
   DType input_dtype(std::size_t i) const;
   std::size_t input_count() const;
 
@@ -41,8 +42,8 @@ class Record {
   friend void pull_back(const Tensor&, const Tensor&, Inputs, std::span<Tensor>, std::string_view);
   friend Tensor push_forward(const Tensor&, Inputs, Inputs);
   Record(const Tape& tape, std::size_t node) : tape_(tape), node_(node) {}
-  std::size_t input_node(std::size_t i) const;
-  Tensor value(std::size_t node) const;
+  const Tensor& described_input(std::size_t i) const;
+  void require_kept(Keep what) const;
 
   const Tape& tape_;
   std::size_t node_;
@@ -103,22 +104,34 @@ struct OpTable {
   std::string (*equation)(const void* op);
 };
 
+/// An operation without members need not be stored: it is made anew where it is asked.
+template <Op O>
+inline constexpr bool is_stateless = std::is_empty_v<O>&& std::is_default_constructible_v<O>;
+
+template <Op O>
+decltype(auto) stored(const void* op) {
+  if constexpr (is_stateless<O>)
+    return O{};
+  else
+    return *static_cast<const O*>(op);
+}
+
 template <Op O>
 inline constexpr OpTable op_table{
     O::name,
     O::keeps,
-    std::is_empty_v<O> ? 0 : sizeof(O),
+    is_stateless<O> ? 0 : sizeof(O),
     alignof(O),
     [](const void* op, void* where) { new (where) O(*static_cast<const O*>(op)); },
     std::is_trivially_destructible_v<O> ? nullptr
                                         : +[](void* op) noexcept { static_cast<O*>(op)->~O(); },
     [](const void* op, std::size_t i, const Tensor& adjoint, const Record& record) {
-      return static_cast<const O*>(op)->vjp(i, adjoint, record);
+      return stored<O>(op).vjp(i, adjoint, record);
     },
     [](const void* op, std::size_t i, const Tensor& tangent, const Record& record) {
-      return static_cast<const O*>(op)->jvp(i, tangent, record);
+      return stored<O>(op).jvp(i, tangent, record);
     },
-    [](const void* op) -> std::string { return static_cast<const O*>(op)->equation(); }};
+    [](const void* op) -> std::string { return stored<O>(op).equation(); }};
 
 /// Throws DTypeError for an undefined input.
 void check_defined(std::string_view name, Inputs inputs);

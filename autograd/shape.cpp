@@ -57,16 +57,14 @@ std::ostream& operator<<(std::ostream& stream, const Extents& extents) {
 std::int64_t element_count(const Shape& shape) {
   constexpr std::int64_t limit = std::int64_t{1} << 59;  // so that bytes can be counted
   std::int64_t count = 1;
-  bool has_zero = false;
+  bool overflow = false, empty = false;
   for (const std::int64_t extent : shape) {
     if (extent < 0) throw ShapeError(text("[shape] negative extent in ", shape));
-    has_zero = has_zero || extent == 0;
+    empty = empty || extent == 0;
+    overflow = __builtin_mul_overflow(count, extent, &count) || overflow;
   }
-  if (has_zero) return 0;
-  for (const std::int64_t extent : shape) {
-    if (count > limit / extent) throw ShapeError(text("[shape] too many elements: ", shape));
-    count *= extent;
-  }
+  if (empty) return 0;
+  if (overflow || count > limit) throw ShapeError(text("[shape] too many elements: ", shape));
   return count;
 }
 
@@ -96,10 +94,12 @@ std::size_t normalise_axis(std::string_view operation, std::int64_t axis, std::s
 }
 
 Axes normalise_axes(std::string_view operation, const Axes& axes, std::size_t rank) {
+  if (axes.size() == 1) return static_cast<std::int64_t>(normalise_axis(operation, axes[0], rank));
   Axes result = Axes::filled(axes.empty() ? rank : axes.size(), 0);
   for (std::size_t i = 0; i < result.size(); ++i)
     result[i] = axes.empty() ? static_cast<std::int64_t>(i)
                              : static_cast<std::int64_t>(normalise_axis(operation, axes[i], rank));
+  if (axes.empty()) return result;
   std::sort(result.begin(), result.end());
   if (std::adjacent_find(result.begin(), result.end()) != result.end())
     throw ShapeError(text("[", operation, "] an axis is named twice in ", axes));
@@ -107,6 +107,7 @@ Axes normalise_axes(std::string_view operation, const Axes& axes, std::size_t ra
 }
 
 Shape reduced_shape(const Shape& shape, const Axes& axes, bool keepdims) {
+  if (axes.size() == shape.size() && !keepdims) return {};
   Shape result = shape;
   for (std::size_t i = axes.size(); i-- > 0;) {
     const auto axis = static_cast<std::size_t>(axes[i]);

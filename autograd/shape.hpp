@@ -37,6 +37,7 @@ class Extents {
   Extents(Extents&& other) noexcept : size_(other.size_) {
     std::memcpy(inline_, other.inline_, sizeof inline_);
     other.size_ = 0;
+    std::memset(other.inline_, 0, sizeof inline_);
   }
   Extents& operator=(const Extents& other) {
     if (this != &other) *this = Extents(other);
@@ -80,7 +81,10 @@ class Extents {
   void push_back(std::int64_t value) { *this = with_inserted(size_, value); }
 
   friend bool operator==(const Extents& a, const Extents& b) noexcept {
-    return a.size_ == b.size_ && std::equal(a.begin(), a.end(), b.begin());
+    if (a.size_ != b.size_) return false;
+    if (!a.is_inline()) return std::equal(a.begin(), a.end(), b.begin());
+    // What lies behind the last extent is 0 in both.
+    return std::memcmp(a.inline_, b.inline_, sizeof inline_) == 0;
   }
 
  private:

@@ -87,12 +87,17 @@ SharedPool& shared_pool() {
   return *pool;
 }
 
+// How many buffers of a class a thread keeps for itself: about 8 MiB of them.
+constexpr std::array<std::size_t, class_count> limits = [] {
+  std::array<std::size_t, class_count> result{};
+  for (std::size_t c = 0; c < class_count; ++c)
+    result[c] = std::clamp<std::size_t>((std::size_t{8} << 20) / class_bytes(c), 4, 256);
+  return result;
+}();
+
 struct ThreadPool {
   FreeLists lists;
 
-  static constexpr std::size_t limit(std::size_t size_class) {
-    return std::clamp<std::size_t>((std::size_t{8} << 20) / class_bytes(size_class), 4, 256);
-  }
   Buffer* take(std::size_t size_class) noexcept {
     FreeList& mine = lists[size_class];
     if (!mine.head) refill(size_class);
@@ -101,13 +106,13 @@ struct ThreadPool {
   void give(Buffer* buffer) noexcept {
     FreeList& mine = lists[buffer->size_class];
     mine.push(buffer);
-    if (mine.count > limit(buffer->size_class)) spill(buffer->size_class, mine.count / 2);
+    if (mine.count > limits[buffer->size_class]) spill(buffer->size_class, mine.count / 2);
   }
   void refill(std::size_t size_class) noexcept {
     SharedPool& shared = shared_pool();
     const std::lock_guard lock(shared.mutex);
     FreeList& theirs = shared.lists[size_class];
-    for (std::size_t n = limit(size_class) / 2; n > 0 && theirs.head; --n)
+    for (std::size_t n = limits[size_class] / 2; n > 0 && theirs.head; --n)
       lists[size_class].push(theirs.pop());
   }
   void spill(std::size_t size_class, std::size_t count) noexcept {
@@ -118,16 +123,23 @@ struct ThreadPool {
   ~ThreadPool();
 };
 
-// Trivially destructible, so that it can still be asked after the thread's pool is gone.
-thread_local bool thread_pool_ended = false;
+// The thread's pool, once it has one and until that is gone. Trivial, so that asking costs nothing
+// and is allowed at any time.
+constinit thread_local ThreadPool* thread_pool = nullptr;
+constinit thread_local bool thread_pool_ended = false;
 
 ThreadPool::~ThreadPool() {
+  thread_pool = nullptr;
   thread_pool_ended = true;
   for (std::size_t c = 0; c < class_count; ++c)
     if (lists[c].count > 0) spill(c, lists[c].count);
 }
 
-thread_local ThreadPool thread_pool;
+ThreadPool* start_thread_pool() {
+  if (!pooling || thread_pool_ended) return nullptr;
+  thread_local ThreadPool pool;
+  return thread_pool = &pool;
+}
 
 }  // namespace
 
@@ -152,9 +164,10 @@ Buffer* allocate_buffer(std::uint64_t bytes) {
   if (bytes > (std::uint64_t{1} << 46))
     throw ShapeError("[memory] over 64 TiB were asked for one tensor");
   // A line of 64 bytes beyond the last, so that a vector may be loaded or stored from any element.
-  const std::uint64_t lines = (bytes + 63) / 64 + 1;
+  const std::uint64_t lines = bytes / 64 + 2;
   const std::size_t size_class = class_of(sizeof(Buffer) + 64 * lines);
-  void* memory = pooling && !thread_pool_ended ? thread_pool.take(size_class) : nullptr;
+  ThreadPool* const pool = thread_pool ? thread_pool : start_thread_pool();
+  void* memory = pool ? pool->take(size_class) : nullptr;
   if (!memory) {
     const std::uint64_t total = class_bytes(size_class);
     memory = heap_block(total);
@@ -165,7 +178,7 @@ Buffer* allocate_buffer(std::uint64_t bytes) {
   buffer->size_class = static_cast<std::uint32_t>(size_class);
   buffer->bytes = bytes;
   buffer->data.store(buffer->bytes_begin(), std::memory_order_relaxed);
-  std::memset(buffer->bytes_begin() + bytes / 64 * 64, 0, 64 * (lines - bytes / 64));
+  std::memset(buffer->bytes_begin() + bytes / 64 * 64, 0, 128);
   return buffer;
 }
 
@@ -173,8 +186,8 @@ void release_buffer(Buffer* buffer) noexcept {
   for (Buffer* owned : {buffer->source, buffer->filled})
     if (owned && owned->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
       release_buffer(owned);
-  if (pooling && !thread_pool_ended)
-    thread_pool.give(buffer);
+  if (ThreadPool* const pool = thread_pool ? thread_pool : start_thread_pool())
+    pool->give(buffer);
   else
     free_to_heap(buffer);
 }
@@ -232,8 +245,8 @@ MemoryStatistics memory_statistics() noexcept {
 }
 
 void release_pooled_memory() noexcept {
-  if (!thread_pool_ended)
-    for (FreeList& list : thread_pool.lists) free_to_heap(list);
+  if (thread_pool)
+    for (FreeList& list : thread_pool->lists) free_to_heap(list);
   SharedPool& shared = shared_pool();
   const std::lock_guard lock(shared.mutex);
   for (FreeList& list : shared.lists) free_to_heap(list);

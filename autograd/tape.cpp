@@ -65,10 +65,8 @@ std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operati
   if (node != absent) return node;
   node = static_cast<std::uint32_t>(memory_->nodes.size());
   memory_->leaves.insert(TensorAccess::id(tensor), node);
-  Node& leaf = memory_->nodes.emplace_back();
-  leaf.shape = tensor.shape();
-  leaf.size = tensor.size();
-  leaf.dtype = tensor.dtype();
+  Node& leaf = memory_->nodes.append();
+  TensorAccess::make_node(leaf.output, tensor, serial_, node, false);
   leaf.version = TensorAccess::version(tensor);
   return node;
 }
@@ -80,20 +78,18 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::uint32_t node = node_of_input(inputs[i], op.name);
     m.inputs.push_back(node);
-    if ((keeps >> i & 1u) && i < 31 && !m.nodes[node].value)
-      m.nodes[node].value = TensorAccess::buffer(inputs[i]);
+    if (i < 31 && (keeps >> i & 1u) && !m.nodes[node].output.defined())
+      TensorAccess::set_buffer(m.nodes[node].output, TensorAccess::buffer(inputs[i]));
   }
   // Copied first, so that one that throws leaves no half-made node.
   void* const kept = op.size > 0 ? m.arena.allocate(op.size, op.alignment) : nullptr;
   if (kept) op.copy(state, kept);
   const std::size_t index = m.nodes.size();
-  Node& node = m.nodes.emplace_back();
+  Node& node = m.nodes.append();
   node.op = &op;
   node.op_state = kept;
-  if (keeps & static_cast<std::uint32_t>(Keep::output)) node.value = TensorAccess::buffer(output);
-  node.shape = output.shape();
-  node.size = output.size();
-  node.dtype = output.dtype();
+  TensorAccess::make_node(node.output, output, serial_, index,
+                          keeps & static_cast<std::uint32_t>(Keep::output));
   node.first_input = first_input;
   node.input_count = static_cast<std::uint32_t>(inputs.size());
   TensorAccess::set_identity(output, serial_, index);
@@ -123,7 +119,7 @@ void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
   }
   for (std::size_t n = 0; n <= last; ++n) {
     const Node& node = memory_->nodes[n];
-    if (marks[n] != unneeded || !is_floating(node.dtype)) continue;
+    if (marks[n] != unneeded || !is_floating(node.output.dtype())) continue;
     const std::uint32_t* inputs = memory_->inputs.data() + node.first_input;
     for (std::uint32_t i = 0; i < node.input_count; ++i)
       if (marks[inputs[i]] != unneeded) marks[n] = needed;
@@ -143,17 +139,17 @@ void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::spa
   adjoints.resize(last + 1);
   adjoints[last] = adjoint;
 
-  // The rules may record new nodes, so nothing here holds on to a Node over a call.
   for (std::size_t n = last + 1; n-- > 0;) {
     if (marks[n] == unneeded || !adjoints[n].defined()) continue;
     const Tensor g = marks[n] == source ? adjoints[n] : std::move(adjoints[n]);
-    for (std::size_t i = 0; i < m.nodes[n].input_count; ++i) {
-      const Node& node = m.nodes[n];
+    const Node& node = m.nodes[n];
+    for (std::size_t i = 0; i < node.input_count; ++i) {
       const std::uint32_t input = m.inputs[node.first_input + i];
       if (marks[input] == unneeded) continue;
       Tensor change = node.op->vjp(node.op_state, i, g, Record(tape, n));
       if (!change.defined()) continue;
-      change = sum_to(change, m.nodes[input].shape);
+      const Shape& shape = m.nodes[input].output.shape();
+      if (change.shape() != shape) change = sum_to(change, shape);
       Tensor& sum = adjoints[input];
       sum = sum.defined() ? sum + change : std::move(change);
     }

@@ -13,15 +13,40 @@
 namespace xg::detail {
 
 struct Node {
-  const OpTable* op = nullptr;  // null for a tensor from outside
-  void* op_state = nullptr;     // the operation's struct, in the arena; null if it is empty
-  BufferRef value;              // kept only if some rule needs it
-  Shape shape;
-  std::int64_t size = 0;
+  const OpTable* op = nullptr;    // null for a tensor from outside
+  void* op_state = nullptr;       // the operation's struct, in the arena; null if it is empty
+  Tensor output;                  // has its elements only if some rule needs them
   std::uint32_t first_input = 0;  // into TapeMemory::inputs
   std::uint32_t input_count = 0;
   std::uint32_t version = 0;  // of a parameter; 0 otherwise
-  DType dtype = DType::float64;
+};
+
+/// The nodes, one after the other in blocks that never move: a rule may hold a reference to what is
+/// on the tape while it records more.
+class NodeList {
+ public:
+  std::size_t size() const noexcept { return size_; }
+  Node& operator[](std::size_t i) noexcept { return blocks_[i / per_block][i % per_block]; }
+  const Node& operator[](std::size_t i) const noexcept {
+    return blocks_[i / per_block][i % per_block];
+  }
+  Node& append() {
+    if (size_ == blocks_.size() * per_block) blocks_.push_back(std::make_unique<Node[]>(per_block));
+    return (*this)[size_++];
+  }
+  void clear() noexcept {
+    for (std::size_t i = 0; i < size_; ++i) {
+      Node& node = (*this)[i];
+      if (node.op_state && node.op->destroy) node.op->destroy(node.op_state);
+      node = Node();
+    }
+    size_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t per_block = 256;
+  std::vector<std::unique_ptr<Node[]>> blocks_;
+  std::size_t size_ = 0;
 };
 
 /// Room for the operations' structs, which must not move.
@@ -92,7 +117,7 @@ class LeafMap {
 };
 
 struct TapeMemory {
-  std::vector<Node> nodes;
+  NodeList nodes;
   std::vector<std::uint32_t> inputs;  // of all nodes, one after the other
   Arena arena;
   LeafMap leaves;
@@ -105,8 +130,6 @@ struct TapeMemory {
   } pass;
 
   void clear() {
-    for (Node& node : nodes)
-      if (node.op_state && node.op->destroy) node.op->destroy(node.op_state);
     nodes.clear();
     inputs.clear();
     arena.clear();

@@ -164,6 +164,16 @@ struct TensorAccess {
     t.id_ = id;
     t.version_ = version;
   }
+  /// Makes `t` the node (tape, id) of the shape and type of `like`, with or without its elements.
+  static void make_node(Tensor& t, const Tensor& like, std::uint64_t tape, std::uint64_t id,
+                        bool with_elements) {
+    t.shape_ = like.shape_;
+    t.size_ = like.size_;
+    t.dtype_ = like.dtype_;
+    set_identity(t, tape, id);
+    if (with_elements) t.buffer_ = like.buffer_;
+  }
+  static void set_buffer(Tensor& t, const BufferRef& buffer) { t.buffer_ = buffer; }
   /// A tensor of its own identity over an existing buffer.
   static Tensor make(BufferRef buffer, const Shape& shape, std::int64_t size, DType dtype);
 };

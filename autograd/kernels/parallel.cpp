@@ -14,10 +14,10 @@ thread_local bool serial = false;
 SerialScope::SerialScope() noexcept : before_(std::exchange(serial, true)) {}
 SerialScope::~SerialScope() { serial = before_; }
 
-void for_ranges(std::int64_t count, std::int64_t grain, RangeFunction f) {
+void for_several_ranges(std::int64_t count, std::int64_t grain, RangeFunction f) {
   const std::int64_t ranges = (count + grain - 1) / grain;
   const auto one = [&](std::int64_t i) { f(i * grain, std::min(count, (i + 1) * grain)); };
-  if (ranges > 1 && !serial) {
+  if (!serial) {
     tbb::parallel_for(std::int64_t{0}, ranges, one);
   } else {
     for (std::int64_t i = 0; i < ranges; ++i) one(i);

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <vector>
 
 #include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/simd.hpp"
+#include "autograd/storage.hpp"
 
 namespace xg::kernels {
 namespace {
@@ -73,21 +73,23 @@ template <class R, class T>
 void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
   const std::int64_t runs = std::max<std::int64_t>(1, (count + run_length - 1) / run_length);
   if (runs == 1) {
-    const std::int64_t grain =
-        std::max<std::int64_t>(1, elementwise_grain / std::max<std::int64_t>(count, 1));
+    const std::int64_t grain = outer * count <= elementwise_grain
+                                   ? outer
+                                   : std::max<std::int64_t>(1, elementwise_grain / count);
     return for_ranges(outer, grain, [&](std::int64_t o, std::int64_t end) {
       for (; o < end; ++o) out[o] = reduce_run<R>(in + o * count, count);
     });
   }
-  std::vector<T> partial(static_cast<std::size_t>(outer * runs));
+  const BufferRef buffer(static_cast<std::uint64_t>(outer * runs) * sizeof(T));
+  T* const partial = reinterpret_cast<T*>(buffer.data());
   for_ranges(outer * runs, 2, [&](std::int64_t k, std::int64_t end) {
     for (; k < end; ++k) {
       const std::int64_t begin = k % runs * run_length;
-      partial[static_cast<std::size_t>(k)] =
+      partial[k] =
           reduce_run<R>(in + k / runs * count + begin, std::min(run_length, count - begin));
     }
   });
-  for (std::int64_t o = 0; o < outer; ++o) out[o] = reduce_run<R>(partial.data() + o * runs, runs);
+  for (std::int64_t o = 0; o < outer; ++o) out[o] = reduce_run<R>(partial + o * runs, runs);
 }
 
 // A few columns whose running values stay in registers.
@@ -136,24 +138,26 @@ void reduce_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, 
                     T* out) {
   constexpr std::int64_t tile = 1024;
   const std::int64_t tiles = (inner + tile - 1) / tile;
-  const std::int64_t work = std::max<std::int64_t>(1, count * std::min(inner, tile));
-  for_ranges(outer * tiles, std::max<std::int64_t>(1, elementwise_grain / work),
-             [&](std::int64_t k, std::int64_t end) {
-               for (; k < end; ++k) {
-                 const std::int64_t o = k / tiles, begin = k % tiles * tile;
-                 const std::int64_t width = std::min(tile, inner - begin);
-                 const T* from = in + o * count * inner + begin;
-                 T* to = out + o * inner + begin;
-                 if (width <= lanes<T>)
-                   reduce_narrow<R, 1>(count, inner, width, from, to);
-                 else if (width <= 2 * lanes<T>)
-                   reduce_narrow<R, 2>(count, inner, width, from, to);
-                 else if (width <= 4 * lanes<T> && width > 3 * lanes<T>)
-                   reduce_narrow<R, 4>(count, inner, width, from, to);
-                 else
-                   reduce_wide<R>(count, inner, width, from, to);
-               }
-             });
+  const std::int64_t work = count * std::min(inner, tile);
+  const std::int64_t grain = outer * tiles * work <= elementwise_grain
+                                 ? outer * tiles
+                                 : std::max<std::int64_t>(1, elementwise_grain / work);
+  for_ranges(outer * tiles, grain, [&](std::int64_t k, std::int64_t end) {
+    for (; k < end; ++k) {
+      const std::int64_t o = k / tiles, begin = k % tiles * tile;
+      const std::int64_t width = std::min(tile, inner - begin);
+      const T* from = in + o * count * inner + begin;
+      T* to = out + o * inner + begin;
+      if (width <= lanes<T>)
+        reduce_narrow<R, 1>(count, inner, width, from, to);
+      else if (width <= 2 * lanes<T>)
+        reduce_narrow<R, 2>(count, inner, width, from, to);
+      else if (width <= 4 * lanes<T> && width > 3 * lanes<T>)
+        reduce_narrow<R, 4>(count, inner, width, from, to);
+      else
+        reduce_wide<R>(count, inner, width, from, to);
+    }
+  });
 }
 
 template <class R, class T>

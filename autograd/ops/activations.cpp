@@ -18,8 +18,12 @@ struct Sigmoid : Unary<Sigmoid> {
   }
   // σ' = σ ⊙ (1 − σ)
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
-    const Tensor y = r.output();
+    const Tensor& y = r.output();
     return t * (y * (1 - y));
+  }
+  template <class V>
+  V slope(const V& t, const V& y) const {
+    return t * (y * (V(1) - y));
   }
   static auto samples() { return unary_samples<Sigmoid>(-4, 4); }
 };
@@ -33,6 +37,10 @@ struct Relu : Unary<Relu> {
   }  // NaN stays
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * (r.output() > 0);
+  }
+  template <class V>
+  V slope(const V& t, const V& y) const {
+    return t * kernels::one_where<V>(y > V(0));
   }
   static auto samples() { return unary_samples<Relu>(-2, 2); }
 };
@@ -69,7 +77,7 @@ struct Elu : Unary<Elu> {
     return xsimd::select(x < zero, constant<V>(alpha) * xsimd::expm1(xsimd::min(x, zero)), x);
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
-    const Tensor x = r.input(0);
+    const Tensor& x = r.input(0);
     return t * where(x < 0, alpha * exp(minimum(x, 0)), 1);
   }
   std::string equation() const { return detail::text("elu({0}, ", alpha, ")"); }
@@ -97,7 +105,7 @@ struct Gelu : Unary<Gelu> {
   // Φ(x) + x φ(x)
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     constexpr double density = 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-    const Tensor x = r.input(0);
+    const Tensor& x = r.input(0);
     return t *
            (0.5 * (1 + erf(x * (0.5 * std::numbers::sqrt2))) + density * x * exp(-0.5 * square(x)));
   }

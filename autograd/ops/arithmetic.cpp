@@ -68,7 +68,7 @@ struct Maximum : Binary<Maximum> {
     return xsimd::select((a > b) | kernels::is_nan(a), a, b);
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
-    const Tensor mine = r.input(i), other = r.input(1 - i);
+    const Tensor &mine = r.input(i), &other = r.input(1 - i);
     return t * (((mine > other) + (mine >= other)) * 0.5);
   }
   std::string equation() const { return "max({0}, {1})"; }
@@ -83,7 +83,7 @@ struct Minimum : Binary<Minimum> {
     return xsimd::select((a < b) | kernels::is_nan(a), a, b);
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
-    const Tensor mine = r.input(i), other = r.input(1 - i);
+    const Tensor &mine = r.input(i), &other = r.input(1 - i);
     return t * (((mine < other) + (mine <= other)) * 0.5);
   }
   std::string equation() const { return "min({0}, {1})"; }
@@ -98,7 +98,7 @@ struct Power : Binary<Power> {
     return each_lane(a, b);
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
-    const Tensor a = r.input(0), b = r.input(1);
+    const Tensor &a = r.input(0), &b = r.input(1);
     // Where b is 0, so is the derivative for a; the base 1 there keeps 0 * inf out of the second.
     if (i == 0) return t * (b * pow(where(equal(b, 0), 1, a), b - 1));
     return t * r.output() * log(where(equal(a, 0), 1, a));
@@ -127,7 +127,7 @@ struct XLogY : Binary<XLogY> {
     return xsimd::select((x == zero) & (y == y), zero, x * xsimd::log(y));
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
-    const Tensor x = r.input(0), y = r.input(1);
+    const Tensor &x = r.input(0), &y = r.input(1);
     if (i == 0) return t * log(y);
     return t * where(equal(x, 0), 0, x / where(equal(x, 0), 1, y));
   }

@@ -22,7 +22,9 @@ V constant(double value) {
 /// - `value(x)`: the function, on a SIMD batch;
 /// - `differential(i, t, record)`: t times the derivative, as tensor operations. With t a tangent
 ///   it is the change of the output, with t an adjoint that of the input;
-/// - `samples()`.
+/// - `samples()`;
+/// - if it is worth it, `slope(t, kept)`: the same as `differential` in one loop over SIMD batches,
+///   from the input or the output, whichever it keeps. It serves where nobody records.
 template <class Self>
 struct Unary {
   Shape shape(Inputs x) const {
@@ -30,30 +32,51 @@ struct Unary {
     return x[0].shape();
   }
   Tensor forward(Inputs x, const Shape& shape) const {
-    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
-    visit_floating(x[0].dtype(), [&]<class T>(T) {
-      const T* in = x[0].data<T>();
-      T* to = out.exclusive_data<T>();
-      kernels::for_ranges(out.size(), kernels::elementwise_grain,
-                          [&](std::int64_t begin, std::int64_t end) {
-                            // Buffers end on whole lines, so the last batch may be loaded whole.
-                            for (std::int64_t i = begin; i < end; i += kernels::lanes<T>)
-                              kernels::store(to + i, self().value(kernels::load(in + i)));
-                          });
-    });
-    return out;
+    return map<1>(shape, {&x[0]}, [this](const auto& v) { return self().value(v); });
   }
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    if constexpr (requires(kernels::Batch<double> v) { self().slope(v, v); })
+      if (!Tape::recording()) {
+        const Tensor& kept = Self::keeps == Keep::output ? r.output() : r.input(0);
+        return map<2>(kept.shape(), {&g, &kept},
+                      [this](const auto& t, const auto& v) { return self().slope(t, v); });
+      }
     return self().differential(i, g, r);
   }
-  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
-    return self().differential(i, t, r);
-  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
   std::string equation() const { return std::string(Self::symbol) + "({0})"; }
 
  private:
   const Self& self() const { return static_cast<const Self&>(*this); }
+
+  // f of inputs of one shape and type, element by element.
+  template <std::size_t n, class F>
+  static Tensor map(const Shape& shape, const std::array<const Tensor*, n>& x, const F& f) {
+    Tensor out = Tensor::uninitialised(shape, x[0]->dtype());
+    visit_floating(out.dtype(), [&]<class T>(T) {
+      T* to = out.exclusive_data<T>();
+      std::array<const T*, n> in;
+      for (std::size_t k = 0; k < n; ++k) in[k] = x[k]->template data<T>();
+      kernels::for_ranges(
+          out.size(), kernels::elementwise_grain, [&](std::int64_t i, std::int64_t end) {
+            // Whole batches even at the end: see Buffer.
+            for (; i < end; i += kernels::lanes<T>) {
+              if constexpr (n == 1)
+                kernels::store(to + i, f(kernels::load(in[0] + i)));
+              else
+                kernels::store(to + i, f(kernels::load(in[0] + i), kernels::load(in[1] + i)));
+            }
+          });
+    });
+    return out;
+  }
 };
+
+/// Whether `tail` is the last extents of `shape`.
+inline bool ends_with(const Shape& shape, const Shape& tail) {
+  return tail.size() <= shape.size() &&
+         std::equal(tail.begin(), tail.end(), shape.end() - tail.size());
+}
 
 /// out = f(a, b) with NumPy's broadcasting; `f` takes and gives SIMD batches.
 template <class T, class F>
@@ -76,6 +99,12 @@ void map_broadcast(const F& f, const Tensor& a, const Tensor& b, Tensor& out) {
                                  for (; i < end; i += kernels::lanes<T>)
                                    kernels::store<T>(po + i, f(kernels::load(pa + i), fixed));
                                });
+  if (a.size() == n && ends_with(a.shape(), b.shape())) {  // b for each row of a
+    const std::int64_t row = b.size();
+    for (std::int64_t i = 0; i < n; i += row)
+      kernels::map_row(f, row, po + i, Moving<T>{pa + i}, Moving<T>{pb});
+    return;
+  }
   const kernels::BroadcastPlan<2> plan(out.shape(), {&a.shape(), &b.shape()});
   const std::int64_t row = plan.row();
   std::int64_t at = 0;

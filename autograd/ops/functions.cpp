@@ -19,6 +19,10 @@ struct Square : Unary<Square> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * (2 * r.input(0));
   }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t * (x + x);
+  }
   std::string equation() const { return "({0})²"; }
   static auto samples() { return unary_samples<Square>(-2, 2); }
 };
@@ -150,6 +154,10 @@ struct Tanh : Unary<Tanh> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * (1 - square(r.output()));
   }
+  template <class V>
+  V slope(const V& t, const V& y) const {
+    return t * (V(1) - y * y);
+  }
   static auto samples() { return unary_samples<Tanh>(-2, 2); }
 };
 
@@ -219,7 +227,7 @@ struct Clip : Unary<Clip> {
     return xsimd::select(x < l, l, xsimd::select(x > h, h, x));  // NaN stays
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
-    const Tensor x = r.input(0);
+    const Tensor& x = r.input(0);
     return t * ((x >= low) * (x <= high));
   }
   std::string equation() const { return detail::text("clip({0}, ", low, ", ", high, ")"); }

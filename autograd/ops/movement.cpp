@@ -1,6 +1,5 @@
 // Operations that give elements another place or shape: their derivatives move them back.
 #include <algorithm>
-#include <numeric>
 
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
@@ -70,6 +69,47 @@ void fill_transpose(const Buffer& self, std::byte* out) {
     kernels::transpose(rows, columns, in + done, to + done);
 }
 
+/// The last two axes exchanged. Left undone until somebody asks for the elements, and undone
+/// altogether if x is a transpose itself.
+struct Transpose {
+  static constexpr auto name = "transpose";
+  static constexpr Keep keeps = Keep::nothing;
+  Shape shape(Inputs x) const {
+    Shape result = x[0].shape();
+    const std::size_t rank = result.size();
+    if (rank < 2) throw ShapeError(text("[transpose] two axes are needed, not the shape ", result));
+    std::swap(result[rank - 1], result[rank - 2]);
+    constexpr std::int64_t limit = 0xffffffff;
+    if (result[rank - 1] > limit || result[rank - 2] > limit)
+      throw ShapeError(text("[transpose] an extent is over 2^32 - 1: ", x[0].shape()));
+    return result;
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    const BufferRef& buffer = TensorAccess::buffer(x[0]);
+    const std::int64_t size = x[0].size();
+    const DType dtype = x[0].dtype();
+    if (buffer.is_lazy()) return TensorAccess::make(buffer.source(), shape, size, dtype);
+    return TensorAccess::make(
+        BufferRef::lazy(static_cast<std::uint64_t>(size) * size_of(dtype), buffer,
+                        static_cast<std::uint32_t>(shape.back()),
+                        static_cast<std::uint32_t>(shape[shape.size() - 2]),
+                        size_of(dtype) == 4 ? fill_transpose<float> : fill_transpose<double>),
+        shape, size, dtype);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record&) const { return transpose(g); }
+  Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return transpose(t); }
+  std::string equation() const { return "{0}ᵀ"; }
+  static std::vector<Sample<Transpose>> samples() {
+    return {{{}, {numbers({2, 3}, -1, 1)}},
+            {{}, {numbers({40, 33}, -1, 1)}},
+            {{}, {numbers({2, 3, 4}, -1, 1)}},
+            {{}, {numbers({0, 3}, -1, 1)}},
+            {{}, {numbers({1, 5}, -1, 1)}},
+            {{}, {transpose(numbers({4, 3}, -1, 1))}},
+            {{}, {numbers({3}, -1, 1)}, "two axes are needed, not the shape (3,)"}};
+  }
+};
+
 struct Permute {
   Axes axes;
 
@@ -87,11 +127,6 @@ struct Permute {
   }
   Tensor forward(Inputs x, const Shape& shape) const {
     const Axes order = normalised();
-    const std::size_t rank = shape.size();
-    std::size_t fixed = 0;
-    while (fixed < rank && order[fixed] == static_cast<std::int64_t>(fixed)) ++fixed;
-    if (fixed == rank) return detach(x[0]);
-    if (fixed + 2 == rank) return transposed(x[0], shape);
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       kernels::permute(x[0].shape(), order, x[0].data<T>(), out.exclusive_data<T>());
@@ -106,10 +141,7 @@ struct Permute {
     return permute(g, back);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return permute(t, axes); }
-  std::string equation() const {
-    const bool matrix = axes.size() == 2 && (axes[0] == 1 || axes[0] == -1);
-    return matrix ? "{0}ᵀ" : text("permute({0}, ", axes, ")");
-  }
+  std::string equation() const { return text("permute({0}, ", axes, ")"); }
   static std::vector<Sample<Permute>> samples() {
     return {{{Axes{1, 0}}, {numbers({2, 3}, -1, 1)}},
             {{Axes{1, 0}}, {numbers({40, 33}, -1, 1)}},
@@ -132,20 +164,6 @@ struct Permute {
     for (std::int64_t& axis : result)
       axis = static_cast<std::int64_t>(normalise_axis(name, axis, axes.size()));
     return result;
-  }
-  // Left undone until somebody asks for the elements; undone altogether if x is a transpose.
-  static Tensor transposed(const Tensor& x, const Shape& shape) {
-    const BufferRef& buffer = TensorAccess::buffer(x);
-    if (buffer.is_lazy()) return TensorAccess::make(buffer.source(), shape, x.size(), x.dtype());
-    const std::int64_t rows = shape.back(), columns = shape[shape.size() - 2];
-    constexpr std::int64_t limit = 0xffffffff;
-    if (rows > limit || columns > limit)
-      throw ShapeError(text("[transpose] an extent is over 2^32 - 1: ", shape));
-    return TensorAccess::make(
-        BufferRef::lazy(static_cast<std::uint64_t>(x.size()) * size_of(x.dtype()), buffer,
-                        static_cast<std::uint32_t>(rows), static_cast<std::uint32_t>(columns),
-                        size_of(x.dtype()) == 4 ? fill_transpose<float> : fill_transpose<double>),
-        shape, x.size(), x.dtype());
   }
 };
 
@@ -268,22 +286,28 @@ struct Concatenate {
 }  // namespace
 
 std::vector<CatalogueEntry> movement() {
-  return {entry<Reshape>(), entry<Permute>(), entry<BroadcastTo>(), entry<Concatenate>()};
+  return {entry<Reshape>(), entry<Transpose>(), entry<Permute>(), entry<BroadcastTo>(),
+          entry<Concatenate>()};
 }
 
 }  // namespace ops
 
 Tensor reshape(const Tensor& x, const Shape& shape) { return apply(ops::Reshape{shape}, x); }
-Tensor permute(const Tensor& x, const Axes& axes) { return apply(ops::Permute{axes}, x); }
 
-Tensor transpose(const Tensor& x) {
-  if (x.rank() < 2)
-    throw ShapeError(detail::text("[transpose] two axes are needed, not the shape ", x.shape()));
-  Axes axes = Axes::filled(x.rank(), 0);
-  std::iota(axes.begin(), axes.end(), 0);
-  std::swap(axes[x.rank() - 1], axes[x.rank() - 2]);
-  return permute(x, axes);
+Tensor permute(const Tensor& x, const Axes& axes) {
+  // The exchange of the last two axes is left to the operation that need not copy.
+  const std::size_t rank = x.rank();
+  const auto stays = [&](std::size_t k) { return axes[k] == static_cast<std::int64_t>(k); };
+  if (rank >= 2 && axes.size() == rank && axes[rank - 2] == static_cast<std::int64_t>(rank) - 1 &&
+      axes[rank - 1] == static_cast<std::int64_t>(rank) - 2) {
+    std::size_t fixed = 0;
+    while (fixed < rank - 2 && stays(fixed)) ++fixed;
+    if (fixed == rank - 2) return transpose(x);
+  }
+  return apply(ops::Permute{axes}, x);
 }
+
+Tensor transpose(const Tensor& x) { return apply(ops::Transpose{}, x); }
 
 Tensor squeeze(const Tensor& x, const Axes& axes) {
   Axes gone;

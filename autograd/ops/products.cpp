@@ -41,6 +41,7 @@ struct MatMul {
       throw ShapeError(
           detail::text("[matmul] inner dimensions differ: ", a, " x ", b,
                        inner == b.back() ? "; did you mean matmul(a, transpose(b))?" : ""));
+    if (a.size() == 2 && b.size() == 2) return {a[0], b[1]};
     Shape result = broadcast_shapes(name, leading(a), leading(b));
     result.push_back(a[a.size() - 2]);
     result.push_back(b.back());
@@ -66,7 +67,7 @@ struct MatMul {
   // ∂/∂a: g bᵀ, ∂/∂b: aᵀ g. For an operand that is itself a transpose, the transpose of that is
   // computed, so that the gradient of what it was transposed from comes out without a copy.
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
-    const Tensor a = r.input(0), b = r.input(1);
+    const Tensor &a = r.input(0), &b = r.input(1);
     if (i == 0)
       return is_transposed(a) ? transpose(matmul(b, transpose(g))) : matmul(g, transpose(b));
     return is_transposed(b) ? transpose(matmul(transpose(g), a)) : matmul(transpose(a), g);

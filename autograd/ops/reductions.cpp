@@ -26,25 +26,27 @@ struct Grouped {
 Grouped group(const Tensor& x, const Axes& axes) {
   Grouped result{x};
   const Shape& shape = x.shape();
-  Axes kept;
   bool together = true, after = false;
+  std::size_t next = 0;  // of the axes, which are ascending
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    const bool reduced =
-        std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) != axes.end();
-    if (reduced) {
+    if (next < axes.size() && axes[next] == static_cast<std::int64_t>(i)) {
+      ++next;
       result.count *= shape[i];
       together = together && !(after && shape[i] != 1);
     } else {
-      kept.push_back(static_cast<std::int64_t>(i));
       const bool before = result.count == 1;
       (before ? result.outer : result.inner) *= shape[i];
       after = after || (!before && shape[i] != 1);
     }
   }
   if (together) return result;
+  Axes order;
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if (std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) == axes.end())
+      order.push_back(static_cast<std::int64_t>(i));
+  for (const std::int64_t axis : axes) order.push_back(axis);
   const NoRecording scope;
-  for (const std::int64_t axis : axes) kept.push_back(axis);
-  result.x = permute(x, kept);
+  result.x = permute(x, order);
   result.outer *= result.inner;
   result.inner = 1;
   return result;
@@ -85,6 +87,7 @@ struct Over {
   }
   /// A tensor of the output's shape with the reduced axes back as extents of 1.
   Tensor expanded(const Tensor& t, const Record& r) const {
+    if (t.rank() == 0) return t;  // it broadcasts as it is
     const Shape in = r.input_shape(0);
     return reshape(t, reduced_shape(in, normalised(in), true));
   }
@@ -325,8 +328,11 @@ struct LogSumExp : Over<LogSumExp> {
   // The softmax; 0 where there is no weight at all.
   Tensor weights(const Record& r) const {
     const Tensor total = expanded(r.output(), r);
-    return exp(r.input(0) -
-               where(equal(total, -std::numeric_limits<double>::infinity()), 0, total));
+    const Tensor e =
+        exp(r.input(0) - where(equal(total, -std::numeric_limits<double>::infinity()), 0, total));
+    // Nearly 1, but not quite where the rounding of a large output is felt.
+    const Tensor whole = sum(e, axes, true);
+    return e / where(equal(whole, 0), 1, whole);
   }
 };
 
@@ -367,6 +373,7 @@ Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   const std::size_t lead = x.rank() - std::min(x.rank(), shape.size());
+  if (lead == 1 && std::equal(shape.begin(), shape.end(), x.shape().begin() + 1)) return sum(x, 0);
   Axes axes;
   for (std::size_t i = 0; i < x.rank(); ++i)
     if (i < lead || (shape[i - lead] == 1 && x.shape()[i] != 1))

@@ -46,7 +46,7 @@ struct Softmax : Normalised<Softmax> {
   }
   // The Jacobian diag(y) − y yᵀ is symmetric.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
-    const Tensor y = r.output();
+    const Tensor& y = r.output();
     return y * (g - sum(g * y, axes, true));
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }

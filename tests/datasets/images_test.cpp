@@ -156,9 +156,9 @@ TEST_CASE("missing image files are named", "[datasets][mnist]") {
 }
 
 TEST_CASE("the real MNIST is read", "[datasets][mnist]") {
-  const std::filesystem::path directory = std::filesystem::path(XGRAD_DATA_DIR) / "mnist";
+  const std::filesystem::path directory = std::filesystem::path(XGRAD_DATA_DIR) / "data" / "mnist";
   if (std::string_view(XGRAD_DATA_DIR).empty() || !std::filesystem::exists(directory)) {
-    WARN("skipped: XGRAD_DATA_DIR names no folder with MNIST");
+    WARN("skipped: XGRAD_DATA_DIR names no folder with data/mnist");
     return;
   }
   const auto [train, test] = mnist(directory);

@@ -1,0 +1,247 @@
+// Checks every operation of the catalogue at its samples: derivatives of first and second order,
+// types, purity and refusals. What the values should be is in the tests of single operations.
+#include "autograd/catalogue.hpp"
+
+#include <set>
+
+#include "tests/support/tensors.hpp"
+
+using namespace xg;
+using namespace xg::test;
+
+namespace {
+
+using Example = CatalogueEntry::Sample;
+
+std::string describe(const CatalogueEntry& entry, const Example& sample) {
+  std::string result = detail::text(entry.name, ": ", sample.equation, " of");
+  for (const Tensor& input : sample.inputs)
+    result += detail::text(' ', input.dtype(), ' ', input.shape());
+  return result;
+}
+
+/// Calls f(sample) for every sample that must work, or for every one that must not.
+template <class F>
+void for_each_sample(bool must_work, F f) {
+  for (const CatalogueEntry& entry : catalogue())
+    for (const Example& sample : entry.samples) {
+      if (sample.error.empty() != must_work) continue;
+      INFO(describe(entry, sample));
+      f(sample);
+    }
+}
+
+/// A sample as a function of its floating inputs.
+struct Function {
+  const Example& sample;
+  std::vector<std::size_t> places;  // of the floating inputs
+  std::vector<Tensor> inputs;       // these inputs
+  Tensor weights;                   // of the output's shape
+  bool finite = true;               // the mean of nothing is not
+
+  explicit Function(const Example& s) : sample(s) {
+    for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+      if (!is_floating(s.inputs[i].dtype())) continue;
+      places.push_back(i);
+      inputs.push_back(s.inputs[i]);
+    }
+    const Tensor y = s.apply(s.inputs);
+    weights = is_floating(y.dtype()) ? numbers(y.shape(), 0.5, 2, 99, y.dtype()) : Tensor();
+    for (const double element : elements(y)) finite = finite && std::isfinite(element);
+  }
+  bool differentiable() const { return !inputs.empty() && weights.defined() && finite; }
+
+  Tensor value(const std::vector<Tensor>& x) const {
+    std::vector<Tensor> all = sample.inputs;
+    for (std::size_t i = 0; i < x.size(); ++i) all[places[i]] = x[i];
+    return sample.apply(all);
+  }
+  Tensor loss(const std::vector<Tensor>& x) const { return sum(weights * value(x)); }
+  /// Gradients of the loss, themselves recorded if a tape is recording.
+  std::vector<Tensor> gradients(const std::vector<Tensor>& x) const {
+    const detail::Trace trace;
+    std::vector<Tensor> variables;
+    for (const Tensor& one : x) variables.push_back(trace.variable(one));
+    return trace.gradient(loss(variables), variables);
+  }
+  std::vector<Tensor> directions() const {
+    std::vector<Tensor> result;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      result.push_back(numbers(inputs[i].shape(), -1, 1, 50 + i));
+    return result;
+  }
+};
+
+template <class F>
+void for_each_function(F f) {
+  for_each_sample(true, [&](const Example& sample) {
+    const Function function(sample);
+    if (function.differentiable()) f(function);
+  });
+}
+
+double dot(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  double result = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) result += sum(a[i] * b[i]).item();
+  return result;
+}
+
+constexpr GradCheckOptions tight{.relative = 1e-7, .absolute = 1e-9};
+
+}  // namespace
+
+TEST_CASE("the catalogue's names are unique and every operation has samples", "[catalogue]") {
+  std::set<std::string_view> names;
+  for (const CatalogueEntry& entry : catalogue()) {
+    INFO(entry.name);
+    CHECK(names.insert(entry.name).second);
+    const auto fails = [](const Example& sample) { return !sample.error.empty(); };
+    const auto failing = std::count_if(entry.samples.begin(), entry.samples.end(), fails);
+    CHECK(failing >= 1);
+    CHECK(static_cast<std::size_t>(failing) < entry.samples.size());
+    for (const Example& sample : entry.samples) {
+      const bool listed = sample.equation.find("{...}") != std::string::npos;
+      for (std::size_t i = 0; i < sample.inputs.size() && !listed; ++i) {
+        INFO(sample.equation);
+        CHECK(sample.equation.find(detail::text('{', i, '}')) != std::string::npos);
+      }
+    }
+  }
+  CHECK(names.size() >= 46);
+}
+
+TEST_CASE("samples that must fail say why", "[catalogue]") {
+  for_each_sample(false, [](const Example& sample) {
+    REQUIRE_ERROR(sample.apply(sample.inputs), Error, sample.error);
+    try {
+      sample.apply(sample.inputs);
+    } catch (const Error& error) {
+      CHECK(error.what()[0] == '[');
+    }
+  });
+}
+
+TEST_CASE("a refused application leaves the tape as it was", "[catalogue]") {
+  for_each_sample(false, [](const Example& sample) {
+    Tape tape;
+    CHECK_THROWS_AS(sample.apply(sample.inputs), Error);
+    CHECK(tape.size() == 0);
+  });
+}
+
+TEST_CASE("values do not depend on a tape, and inputs stay as they were", "[catalogue]") {
+  for_each_sample(true, [](const Example& sample) {
+    std::vector<std::vector<double>> before;
+    for (const Tensor& input : sample.inputs) before.push_back(elements(input));
+    const Tensor plain = sample.apply(sample.inputs);
+    CHECK(plain.size() == element_count(plain.shape()));
+    Tape tape;
+    const Tensor recorded = sample.apply(sample.inputs);
+    CHECK(tape.size() > 0);
+    CHECK(identical(plain, recorded));
+    for (std::size_t i = 0; i < before.size(); ++i) CHECK(before[i] == elements(sample.inputs[i]));
+  });
+}
+
+TEST_CASE("vjp agrees with differences", "[catalogue]") {
+  for_each_function([](const Function& f) {
+    const GradCheck report = gradcheck([&](const auto& x) { return f.loss(x); }, f.inputs, tight);
+    INFO(report);
+    CHECK(report.passed);
+  });
+}
+
+TEST_CASE("jvp agrees with differences", "[catalogue]") {
+  for_each_function([](const Function& f) {
+    const std::vector<Tensor> v = f.directions();
+    Tensor along;
+    {
+      const Tape tape;
+      const Tensor y = f.value(f.inputs);
+      along = push_forward(y, Pointers(f.inputs), Pointers(v));
+      along = along.defined() ? detach(along) : zeros_like(detach(y));
+    }
+    const auto moved = [&](double step) {
+      std::vector<Tensor> x = f.inputs;
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = x[i] + step * v[i];
+      return f.value(x);
+    };
+    const double h = 1e-3;
+    const Tensor numeric = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
+    CHECK(difference(along, numeric, 1e-7, 1e-9) == "");
+  });
+}
+
+TEST_CASE("vjp and jvp are adjoint", "[catalogue]") {
+  for_each_function([](const Function& f) {
+    const std::vector<Tensor> v = f.directions();
+    std::vector<Tensor> back(f.inputs.size());
+    const Tape tape;
+    const Tensor y = f.value(f.inputs);
+    const Tensor along = push_forward(y, Pointers(f.inputs), Pointers(v));
+    pull_back(y, f.weights, Pointers(f.inputs), back);
+    for (std::size_t i = 0; i < back.size(); ++i)
+      if (!back[i].defined()) back[i] = zeros_like(f.inputs[i]);
+    const double forward = along.defined() ? sum(f.weights * along).item() : 0;
+    const double backward = dot(back, v);
+    CHECK(std::abs(forward - backward) <= 1e-12 * std::max(1.0, std::abs(forward)));
+  });
+}
+
+TEST_CASE("gradients can be differentiated again", "[catalogue]") {
+  for_each_function([](const Function& f) {
+    const std::vector<Tensor> u = f.directions();
+    const GradCheck report = gradcheck(
+        [&](const std::vector<Tensor>& x) {
+          const std::vector<Tensor> g = f.gradients(x);
+          Tensor total = sum(u[0] * g[0]);
+          for (std::size_t i = 1; i < g.size(); ++i) total = total + sum(u[i] * g[i]);
+          return total;
+        },
+        f.inputs, tight);
+    INFO(report);
+    CHECK(report.passed);
+  });
+}
+
+TEST_CASE("one tensor can be all inputs of an operation", "[catalogue]") {
+  std::size_t checked = 0;
+  for_each_function([&](const Function& f) {
+    const auto alike = [&](const Tensor& x) { return x.shape() == f.inputs[0].shape(); };
+    if (f.inputs.size() < 2 || !std::all_of(f.inputs.begin(), f.inputs.end(), alike)) return;
+    Tensor weights;
+    const GradCheck report = gradcheck(
+        [&](const Tensor& x) {
+          const Tensor y = f.value(std::vector<Tensor>(f.inputs.size(), x));
+          if (!weights.defined()) weights = numbers(y.shape(), 0.5, 2, 7);
+          return sum(weights * y);
+        },
+        f.inputs[0]);
+    INFO(report);
+    CHECK(report.passed);
+    ++checked;
+  });
+  CHECK(checked > 20);
+}
+
+TEST_CASE("float32 agrees with float64", "[catalogue]") {
+  for_each_sample(true, [](const Example& sample) {
+    Function f(sample);
+    Function single = f;
+    for (Tensor& x : single.inputs) x = cast(x, DType::float32);
+    const Tensor y = f.value(f.inputs), y32 = single.value(single.inputs);
+    const auto scaled = [](const Tensor& got, const Tensor& want) {
+      double largest = 1;
+      for (const double v : elements(want)) largest = std::max(largest, std::abs(v));
+      return difference(cast(got, want.dtype()), want, 0, 1e-5 * largest);
+    };
+    CHECK(scaled(y32, y) == "");
+    if (!f.differentiable()) return;
+    if (is_floating(y32.dtype())) single.weights = cast(f.weights, y32.dtype());
+    const std::vector<Tensor> g = f.gradients(f.inputs), g32 = single.gradients(single.inputs);
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      CHECK(g32[i].dtype() == DType::float32);
+      CHECK(scaled(g32[i], g[i]) == "");
+    }
+  });
+}

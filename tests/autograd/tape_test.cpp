@@ -1,0 +1,290 @@
+// The tape: what it records and prints, how tapes nest, and what it refuses. Also operations of a
+// user's own, and what happens when they break their promises.
+#include "autograd/tape.hpp"
+
+#include <thread>
+
+#include "tests/support/tensors.hpp"
+
+using namespace xg;
+using namespace xg::test;
+
+namespace {
+
+/// 2x, with facets that can be broken one at a time.
+struct Twice {
+  enum class Fault { none, shape, keeps, undefined, copy } fault = Fault::none;
+  static inline int calls = 0;  // of the rules
+  static inline int alive = 0;  // structs, so that the tape's copies can be counted
+
+  Twice(Fault f = Fault::none) : fault(f) { ++alive; }
+  Twice(const Twice& other) : fault(other.fault) {
+    if (fault == Fault::copy) throw ValueError("[twice] cannot be copied");
+    ++alive;
+  }
+  Twice& operator=(const Twice&) = default;
+  ~Twice() { --alive; }
+
+  static constexpr auto name = "twice";
+  static constexpr Keep keeps = Keep::nothing;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    if (fault == Fault::undefined) return {};
+    return fault == Fault::shape ? reshape(x[0], {x[0].size(), 1}) : 2 * x[0];
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    ++calls;
+    if (fault == Fault::keeps) return g * r.input(0);
+    return 2 * g;
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return "2 {0}"; }
+  static std::vector<Sample<Twice>> samples() { return {{{}, {Tensor{1., 2.}}}}; }
+};
+static_assert(Op<Twice>);
+using Fault = Twice::Fault;
+
+Tensor twice(const Tensor& x, Fault fault = Fault::none) { return apply(Twice{fault}, x); }
+
+}  // namespace
+
+TEST_CASE("a tape prints what it recorded", "[tape]") {
+  const Tensor w{{1., 2.}, {3., 4.}}, x{{5.}, {6.}};
+  const Tape tape;
+  const Tensor a = sigmoid(matmul(transpose(w), x));
+  const Tensor b = pow(a - 1, 3);
+  sum(b * twice(x), {0});
+  concatenate({x, x, x});
+  CHECK(detail::text(tape) ==
+        "%0 = input  float64 (2, 2)\n"
+        "%1 = %0ᵀ  float64 (2, 2)\n"
+        "%2 = input  float64 (2, 1)\n"
+        "%3 = %1 %2  float64 (2, 1)\n"
+        "%4 = σ(%3)  float64 (2, 1)\n"
+        "%5 = input  float64 ()\n"
+        "%6 = %4 − %5  float64 (2, 1)\n"
+        "%7 = (%6)^3  float64 (2, 1)\n"
+        "%8 = 2 %2  float64 (2, 1)\n"
+        "%9 = %7 ⊙ %8  float64 (2, 1)\n"
+        "%10 = Σ_(0,)(%9)  float64 (1,)\n"
+        "%11 = concatenate_0(%2, %2, %2)  float64 (6, 1)\n");
+}
+
+TEST_CASE("a tensor from outside is one node, however often it is used", "[tape]") {
+  Tape tape;
+  const Tensor x(1.0), copy = x;
+  const Tensor y = x + copy + x;
+  CHECK(tape.size() == 3);
+  x* detach(x);
+  CHECK(tape.size() == 5);
+  std::vector<Tensor> many;
+  for (int i = 0; i < 1000; ++i) many.push_back(Tensor(1.0));
+  for (int round = 0; round < 2; ++round)
+    for (const Tensor& one : many) one + x;
+  CHECK(tape.size() == 5 + 3000);
+  tape.clear();
+  CHECK(tape.size() == 0);
+}
+
+TEST_CASE("a tape keeps what the rules need and nothing else", "[tape]") {
+  const Tensor x = numbers({1000});
+  const Tape tape;
+  const Tensor a = x + 1, b = -a, c = reshape(b, {10, 100}), d = sum(c);
+  CHECK(tape.bytes_kept() == 0);
+  const Tensor e = exp(x);  // its output
+  CHECK(tape.bytes_kept() == 8000);
+  const Tensor f = e * e, g = square(e);  // the same buffer
+  CHECK(tape.bytes_kept() == 8000);
+  const Tensor h = log(f);
+  CHECK(tape.bytes_kept() == 16000);
+}
+
+TEST_CASE("nothing is recorded without a tape, or while NoRecording lives", "[tape]") {
+  CHECK(Tape::recording() == nullptr);
+  Tape tape;
+  CHECK(Tape::recording() == &tape);
+  const Tensor x(3.0);
+  Tensor constant;
+  {
+    const NoRecording outer;
+    CHECK(Tape::recording() == nullptr);
+    const NoRecording inner;
+    constant = square(x);
+  }
+  CHECK(Tape::recording() == &tape);
+  CHECK(tape.size() == 0);
+  CHECK(gradient(constant * x, x).item() == 9);
+  {
+    const NoRecording scope;
+    Tape own;  // records nevertheless
+    CHECK(Tape::recording() == &own);
+    CHECK(gradient(square(x), x).item() == 6);
+  }
+  CHECK(Tape::recording() == &tape);
+}
+
+TEST_CASE("an inner tape interrupts the outer one", "[tape]") {
+  const Tensor x(3.0);
+  Tape outer;
+  const Tensor y = square(x);
+  const std::size_t size = outer.size();
+  {
+    Tape inner;
+    CHECK(gradient(square(x), x).item() == 6);
+    CHECK(gradient(detach(y) * x, x).item() == 9);
+    REQUIRE_ERROR(
+        y * x, TapeError,
+        "[multiply] a tensor of shape () was recorded on a tape that was cleared, has ended, "
+        "or is not the one in use; write detach(x) to take its value as a constant");
+    REQUIRE_ERROR(gradient(square(x), y), TapeError, "[gradient] a tensor of shape ()");
+    const NoRecording scope;
+    CHECK(gradient(y, x).item() == 6);  // the outer tape still stands
+  }
+  CHECK(outer.size() == size);
+  CHECK(gradient(y * x, x).item() == 27);
+}
+
+TEST_CASE("tensors of tapes that are gone are refused", "[tape]") {
+  const Tensor x(2.0);
+  Tensor y;
+  {
+    Tape tape;
+    y = square(x);
+    tape.clear();
+    REQUIRE_ERROR(y + x, TapeError,
+                  "[add] a tensor of shape () was recorded on a tape that was cleared");
+    REQUIRE_ERROR(
+        gradient(y, x), TapeError,
+        "[gradient] the tape on which the tensor of shape () was recorded was cleared, has "
+        "ended, or belongs to another thread");
+    y = square(x);
+  }
+  CHECK(y.item() == 4);        // the value stays
+  CHECK((y + x).item() == 6);  // and can be used where nothing is recorded
+  REQUIRE_ERROR(gradient(y, x), TapeError, "was cleared, has ended, or belongs to another thread");
+  REQUIRE_ERROR(
+      gradient(square(x), x), TapeError,
+      "[gradient] the tensor of shape () was not recorded; compute it while a Tape is alive");
+  const Tape tape;
+  REQUIRE_ERROR(x * y, TapeError, "write detach(x)");
+}
+
+TEST_CASE("a tape belongs to its thread", "[tape]") {
+  const Tensor x(2.0);
+  const Tape tape;
+  const Tensor y = square(x);
+  std::string asked, used;
+  double plain = 0, own = 0;
+  std::thread([&] {
+    plain = (y + 1).item();
+    try {
+      gradient(y, x);
+    } catch (const TapeError& error) {
+      asked = error.what();
+    }
+    const Tape mine;
+    own = gradient(square(x), x).item();
+    try {
+      y* x;
+    } catch (const TapeError& error) {
+      used = error.what();
+    }
+  }).join();
+  CHECK(plain == 5);
+  CHECK(own == 4);
+  CHECK(asked.find("belongs to another thread") != std::string::npos);
+  CHECK(used.find("[multiply] a tensor of shape ()") != std::string::npos);
+  CHECK(tape.size() == 2);
+}
+
+TEST_CASE("an exception in the middle leaves the thread as it was", "[tape]") {
+  const Tensor x(2.0);
+  try {
+    const Tape tape;
+    const NoRecording scope;
+    throw 1;
+  } catch (int) {
+  }
+  CHECK(Tape::recording() == nullptr);
+  CHECK_THROWS(gradient([](const Tensor& v) -> Tensor { return v + Tensor(1.f); }, x));
+  CHECK(Tape::recording() == nullptr);
+  const Tape tape;
+  const Tensor y = twice(x, Fault::keeps) * x;
+  CHECK_THROWS(gradient(y, x));
+  CHECK_THROWS(gradcheck([](const Tensor& v) -> Tensor { return v + Tensor{1., 2.}; }, x));
+  CHECK(Tape::recording() == &tape);
+  CHECK(gradient(square(x), x).item() == 4);
+}
+
+TEST_CASE("operations of one's own are like the library's", "[tape]") {
+  CHECK(gradcheck([](const Tensor& v) { return sum(square(twice(v))); }, Tensor{1., 2.}));
+  CHECK(
+      identical(jvp([](const Tensor& v) { return twice(v); }, Tensor{1.}, Tensor{3.}), Tensor{6.}));
+  const int before = Twice::alive;
+  {
+    Tape tape;
+    for (int i = 0; i < 5000; ++i) twice(Tensor(1.0));  // more than a block of structs
+    CHECK(Twice::alive == before + 5000);
+    tape.clear();
+    CHECK(Twice::alive == before);
+    twice(Tensor(1.0));
+  }
+  CHECK(Twice::alive == before);
+}
+
+TEST_CASE("operations that break their promises are caught", "[tape]") {
+  const Tensor x{1., 2.};
+  REQUIRE_ERROR(twice(x, Fault::shape), ShapeError,
+                "[twice] forward gave the shape (2, 1), but the shape rule says (2,)");
+  REQUIRE_ERROR(twice(x, Fault::undefined), ShapeError, "[twice] forward gave the shape ()");
+  {
+    const Tape tape;
+    const Tensor y = sum(twice(x, Fault::keeps));
+    REQUIRE_ERROR(gradient(y, x), TapeError,
+                  "[twice] a rule asks the record for a tensor that `keeps` does not list");
+  }
+  const int before = Twice::alive;
+  {
+    const Tape tape;
+    REQUIRE_ERROR(twice(x, Fault::copy), ValueError, "cannot be copied");
+    CHECK(gradient(sum(twice(x)), x).at({0}) == 2);
+    CHECK(detail::text(tape).find("2 %0") != std::string::npos);
+  }
+  CHECK(Twice::alive == before);
+}
+
+TEST_CASE("the backward pass visits nodes, not paths", "[tape]") {
+  const Tensor x(1.0);
+  const Tape tape;
+  Tensor y = x;
+  for (int i = 0; i < 64; ++i) y = twice(y) + y - y * 1;  // 2y by four paths
+  Twice::calls = 0;
+  CHECK(gradient(y, x).item() == 0x1p64);
+  CHECK(Twice::calls == 64);
+  Twice::calls = 0;
+  CHECK(push_forward(y, Pointers({x}), Pointers({Tensor(1.0)})).item() == 0x1p64);
+  CHECK(Twice::calls == 64);
+}
+
+TEST_CASE("only what lies between is visited", "[tape]") {
+  const Tensor x(1.0);
+  const Tape tape;
+  const Tensor before = twice(x), middle = twice(before), side = twice(twice(x));
+  const Tensor loss = twice(middle) + side;
+  twice(loss);
+  Twice::calls = 0;
+  CHECK(gradient(loss, middle).item() == 2);
+  CHECK(Twice::calls == 1);
+}
+
+TEST_CASE("a chain of a million nodes", "[tape]") {
+  const Tensor x(1.0);
+  const Tape tape;
+  Tensor y = x;
+  for (int i = 0; i < 1'000'000; ++i) y = -y;
+  CHECK(tape.size() == 1'000'001);
+  const NoRecording scope;
+  CHECK(gradient(y, x).item() == 1);
+  CHECK(push_forward(y, Pointers({x}), Pointers({Tensor(3.0)})).item() == 3);
+}
