@@ -14,6 +14,16 @@ Parameter::Parameter(const Tensor& value) : value_(std::make_shared<Tensor>(valu
   TensorAccess::set_identity(*value_, 0, detail::unique_id(), 1);
 }
 
+Parameter& Parameter::operator=(const Parameter& other) {
+  if (this == &other) return *this;
+  if (!value_) return *this = Parameter(other);
+  const Tensor& before = *value_;
+  Tensor value = other.value();
+  TensorAccess::set_identity(value, 0, TensorAccess::id(before), TensorAccess::version(before) + 1);
+  *value_ = std::move(value);
+  return *this;
+}
+
 const Tensor& Parameter::value() const noexcept {
   static const Tensor undefined;
   return value_ ? *value_ : undefined;

@@ -12,7 +12,8 @@ namespace xg {
 /// A trainable tensor. It can be used wherever a tensor can.
 ///
 /// A copy is a parameter of its own with the same value: to keep the best model so far, copy it.
-/// A moved parameter stays the same parameter for the optimisers and modules that refer to it.
+/// Assigning a copy (`net = best`) changes the value, so what refers to the parameter goes on with
+/// the new one. A moved parameter stays the same parameter for what refers to it.
 class Parameter {
  public:
   /// A parameter without a value yet; using it is an error of the operation.
@@ -20,7 +21,7 @@ class Parameter {
   explicit Parameter(const Tensor& value);
   Parameter(const Parameter& other) : Parameter(other.value()) {}
   Parameter(Parameter&&) noexcept = default;
-  Parameter& operator=(const Parameter& other) { return *this = Parameter(other); }
+  Parameter& operator=(const Parameter& other);
   Parameter& operator=(Parameter&&) noexcept = default;
   ~Parameter() = default;
 

@@ -1,5 +1,7 @@
-// Gathers the rows of one batch after the other and asks for those of the next ahead of time.
+// Gathers the rows of batches ahead of the step that needs them.
 #include "datasets/loader.hpp"
+
+#include <tbb/task_group.h>
 
 #include <algorithm>
 #include <cstring>
@@ -51,12 +53,13 @@ std::int64_t batches(std::int64_t examples, const LoaderOptions& options) {
 
 }  // namespace
 
-// A walk through one epoch: the order, the place in it and the batch that is there.
+// A walk through one epoch: the order, the place in it and the batch that is there. Batches are
+// gathered in blocks; while one block is used, a task of oneTBB gathers the next, so that a step
+// waits for memory only if no thread is free.
 class EpochWalk {
  public:
   EpochWalk(const Dataset& data, const LoaderOptions& options, std::int64_t number)
       : data_(data),
-        streams_{Stream(data.inputs), Stream(data.targets), Stream(data.labels)},
         batch_size_(static_cast<std::size_t>(options.batch_size)),
         end_(static_cast<std::size_t>(
             std::min(data.size(), batches(data.size(), options) * options.batch_size))) {
@@ -64,11 +67,16 @@ class EpochWalk {
       order_ = random_permutation(
           data.size(),
           Key{options.seed}.fold("order of an epoch").fold(static_cast<std::uint64_t>(number)));
-    std::size_t bytes = 1;
-    for (const Stream& stream : streams_) bytes += stream.row;
-    lead_ = std::min(batch_size_, std::max<std::size_t>(1, prefetch_window / bytes));
+    std::size_t row = 1;
+    for (const Tensor* tensor : {&data.inputs, &data.targets, &data.labels})
+      row += Stream(*tensor).row;
+    lead_ = std::min(batch_size_, std::max<std::size_t>(1, prefetch_window / row));
+    block_ = std::max<std::size_t>(1, block_bytes / (row * batch_size_));
+    ahead_ = row * end_ > worth_a_task;
+    gather_block(coming_);
     advance();
   }
+  ~EpochWalk() { task_.wait(); }
 
   bool at_end() const noexcept { return at_end_; }
   const Batch& batch() const noexcept { return batch_; }
@@ -76,24 +84,23 @@ class EpochWalk {
   void advance() {
     // The old batch first, so that its still warm memory serves the new one if nobody kept it.
     batch_ = {};
-    at_end_ = position_ == end_;
-    if (at_end_) return;
-    const std::size_t last = std::min(end_, position_ + batch_size_);
-    const auto rows = static_cast<std::int64_t>(last - position_);
-    batch_.inputs = destination(data_.inputs, streams_[0], rows);
-    batch_.targets = destination(data_.targets, streams_[1], rows);
-    batch_.labels = destination(data_.labels, streams_[2], rows);
-    for (; position_ < last; ++position_) {
-      const std::size_t ahead = position_ + lead_;
-      for (Stream& stream : streams_) {
-        if (!stream.from) continue;
-        if (ahead < end_) stream.prefetch(example(ahead));
-        stream.copy(example(position_));
-      }
+    if (next_ == ready_.size()) {
+      task_.wait();
+      std::swap(ready_, coming_);
+      next_ = 0;
+      if (ahead_ && position_ < end_)
+        task_.run([this] { gather_block(coming_); });
+      else
+        gather_block(coming_);
     }
+    at_end_ = ready_.empty();
+    if (!at_end_) batch_ = std::move(ready_[next_++]);
   }
 
  private:
+  static constexpr std::size_t block_bytes = std::size_t{512} << 10;
+  static constexpr std::size_t worth_a_task = std::size_t{4} << 20;
+
   std::size_t example(std::size_t position) const {
     return order_.empty() ? position : static_cast<std::size_t>(order_[position]);
   }
@@ -105,12 +112,37 @@ class EpochWalk {
     return result;
   }
 
+  void gather_block(std::vector<Batch>& block) {
+    block.clear();
+    while (position_ < end_ && block.size() < (ahead_ ? block_ : 1)) block.push_back(gather());
+  }
+
+  Batch gather() {
+    Stream streams[]{Stream(data_.inputs), Stream(data_.targets), Stream(data_.labels)};
+    const std::size_t last = std::min(end_, position_ + batch_size_);
+    const auto rows = static_cast<std::int64_t>(last - position_);
+    Batch batch{destination(data_.inputs, streams[0], rows),
+                destination(data_.targets, streams[1], rows),
+                destination(data_.labels, streams[2], rows)};
+    for (; position_ < last; ++position_) {
+      const std::size_t later = position_ + lead_;
+      for (Stream& stream : streams) {
+        if (!stream.from) continue;
+        if (later < end_) stream.prefetch(example(later));
+        stream.copy(example(position_));
+      }
+    }
+    return batch;
+  }
+
   Dataset data_;
-  Stream streams_[3];
   std::vector<std::int64_t> order_;  // empty: as in the data set
-  std::size_t batch_size_, end_, position_ = 0, lead_ = 1;
-  bool at_end_ = false;
+  std::size_t batch_size_, end_, position_ = 0, lead_ = 1, block_ = 1;
+  bool ahead_ = false, at_end_ = false;
+  std::vector<Batch> ready_, coming_;  // the task writes `coming_` and `position_`
+  std::size_t next_ = 0;
   Batch batch_;
+  tbb::task_group task_;
 };
 
 }  // namespace detail

@@ -94,8 +94,10 @@ TEST_CASE("tensors may outlive the thread that made them", "[storage]") {
   Tensor t;
   std::thread([&] { t = exp(zeros({100})); }).join();
   CHECK(sum(t).item() == 100);
-  thread_local Tensor kept;  // gone only after the thread's pool
-  std::thread([&] { kept = zeros({100}); }).join();
+  std::thread([] {
+    thread_local Tensor kept;  // gone only after the thread's pool
+    kept = zeros({100});
+  }).join();
 }
 
 TEST_CASE("lazy buffers can be asked for by many tasks at once", "[storage]") {

@@ -56,8 +56,14 @@ TEST_CASE("a copied module has parameters of its own") {
   for (const ParameterRef& p : net.parameters()) p.assign(zeros_like(p.value()));
   CHECK(identical(copy(x), before));
   CHECK_FALSE(identical(net(x), before));
+  const ParameterRefs held = net.parameters();
   net = copy;
   CHECK(identical(net(x), before));
+  // What refers to the parameters goes on with the values that were assigned.
+  CHECK(identical(held[0].value(), copy.hidden.weight.value()));
+  held[0].assign(zeros_like(held[0].value()));
+  CHECK_FALSE(identical(net(x), before));
+  CHECK(identical(copy(x), before));
 }
 
 TEST_CASE("an optimiser holds on to the parameters of a moved module, and of one that is gone") {
