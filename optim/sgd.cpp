@@ -19,12 +19,14 @@ using detail::text;
 
 namespace {
 
-/// A chunk of at least `smallest` examples is worth a task; more than `most` chunks would only cost
-/// memory for their gradients.
-constexpr std::int64_t smallest = 64, most = 8;
-
-std::int64_t automatic_chunk_size(std::int64_t examples) {
-  return std::max(smallest, (examples + most - 1) / most);
+// Each chunk has gradients of its own, which must be written, read and added. While those stay in
+// the cache that is little beside the work on 64 examples; when they do not, it takes more examples
+// to outweigh it, and until then a step uses its threads inside the large operations.
+std::int64_t automatic_chunk_size(std::int64_t examples, std::uint64_t parameter_bytes) {
+  constexpr std::uint64_t cached_bytes = std::uint64_t{512} << 10;
+  constexpr std::int64_t most_chunks = 8;
+  const std::int64_t smallest = parameter_bytes <= cached_bytes ? 64 : 512;
+  return std::max(smallest, (examples + most_chunks - 1) / most_chunks);
 }
 
 }  // namespace
@@ -39,6 +41,12 @@ struct SGD::Work {
   std::vector<Chunk> chunks;
   std::optional<tbb::task_arena> arena;  // if the number of threads is fixed
 
+  std::uint64_t parameter_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const Tensor* value : values)
+      bytes += static_cast<std::uint64_t>(value->size()) * size_of(value->dtype());
+    return bytes;
+  }
   Inputs parameters() const { return Inputs(values.data(), values.size()); }
 };
 
@@ -75,8 +83,9 @@ void SGD::step(std::span<const Tensor> gradients) {
 
 double SGD::step_in_chunks(std::int64_t size, ChunkCost cost) {
   if (size < 1) throw ValueError("[SGD] the batch is empty");
-  const std::int64_t chunk_size =
-      options_.chunk_size > 0 ? options_.chunk_size : automatic_chunk_size(size);
+  const std::int64_t chunk_size = options_.chunk_size > 0
+                                      ? options_.chunk_size
+                                      : automatic_chunk_size(size, work_->parameter_bytes());
   const auto count = static_cast<std::size_t>((size + chunk_size - 1) / chunk_size);
   std::vector<Work::Chunk>& chunks = work_->chunks;
   chunks.resize(std::max(chunks.size(), count));

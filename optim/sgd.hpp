@@ -26,8 +26,8 @@ struct SGDOptions {
   /// Threads at the most that work on a step; 0 for as many as the surrounding tbb::task_arena and
   /// tbb::global_control allow. Results do not depend on it.
   int threads = 0;
-  /// Examples in a chunk, 0 for a choice by the batch's size alone. Results depend on it within
-  /// rounding, and a cost must be an average over examples for them to agree.
+  /// Examples in a chunk, 0 for a choice by the sizes of batch and parameters. Results depend on it
+  /// within rounding, and a cost must be an average over examples for them to agree.
   std::int64_t chunk_size = 0;
 };
 

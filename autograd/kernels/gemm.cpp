@@ -7,17 +7,18 @@
 #include <limits>
 
 #include "autograd/error.hpp"
+#include "autograd/kernels/parallel.hpp"
 
 namespace xg::kernels {
 namespace {
 
 void gemm_call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda,
-               const float* b, int ldb, float* c) {
-  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c, n);
+               const float* b, int ldb, float* c, int ldc) {
+  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c, ldc);
 }
 void gemm_call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const double* a,
-               int lda, const double* b, int ldb, double* c) {
-  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, 0.0, c, n);
+               int lda, const double* b, int ldb, double* c, int ldc) {
+  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, 0.0, c, ldc);
 }
 void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const float* a, const float* x, float* y) {
   cblas_sgemv(CblasRowMajor, t, rows, columns, 1.0f, a, columns, x, 1, 0.0f, y, 1);
@@ -26,6 +27,10 @@ void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, const 
                double* y) {
   cblas_dgemv(CblasRowMajor, t, rows, columns, 1.0, a, columns, x, 1, 0.0, y, 1);
 }
+
+// Multiplications from which on a product is cut, and the rows or columns of the result in a piece:
+// enough that the pieces together cost little more than the whole.
+constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, extent_of_a_piece = 512;
 
 // y (rows) = matrix (rows, columns) · x
 template <class T>
@@ -47,15 +52,28 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   }
   if (std::max({m, n, k}) > std::numeric_limits<int>::max())
     throw ShapeError(detail::text("[matmul] an extent is over 2^31 - 1: ", m, ", ", n, ", ", k));
-  // One thread for each product: the threads are used around the products, and a product split
-  // over threads would round differently for each number of them.
+  // One thread for each call: we cut large products by their size alone, while the library would
+  // cut, and round, differently for each number of threads.
   static const bool single_threaded = (openblas_set_num_threads(1), true);
   static_cast<void>(single_threaded);
   const int im = static_cast<int>(m), in = static_cast<int>(n), ik = static_cast<int>(k);
   if (in == 1) return matrix_vector(im, ik, a, b.data, c);
   if (im == 1) return matrix_vector(in, ik, Matrix<T>{b.data, !b.transposed}, a.data, c);
-  gemm_call(a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans, im,
-            in, ik, a.data, a.transposed ? im : ik, b.data, b.transposed ? ik : in, c);
+  // Rows [i, i + rows) and columns [j, j + columns) of c.
+  const auto piece = [&](std::int64_t i, std::int64_t rows, std::int64_t j, std::int64_t columns) {
+    gemm_call(a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
+              static_cast<int>(rows), static_cast<int>(columns), ik,
+              a.data + (a.transposed ? i : i * k), a.transposed ? im : ik,
+              b.data + (b.transposed ? j * k : j), b.transposed ? ik : in, c + i * n + j, in);
+  };
+  if (m * n * k < worth_cutting)
+    piece(0, m, 0, n);
+  else if (m > n)
+    for_ranges(m, extent_of_a_piece,
+               [&](std::int64_t i, std::int64_t end) { piece(i, end - i, 0, n); });
+  else
+    for_ranges(n, extent_of_a_piece,
+               [&](std::int64_t j, std::int64_t end) { piece(0, m, j, end - j); });
 }
 
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<float>, Matrix<float>, float*);

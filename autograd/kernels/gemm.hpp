@@ -12,8 +12,9 @@ struct Matrix {
   bool transposed;
 };
 
-/// c (m, n) = a (m, k) · b (k, n), the shapes being those after transposition. Runs on the calling
-/// thread alone. Throws ShapeError for extents over 2^31 - 1.
+/// c (m, n) = a (m, k) · b (k, n), the shapes being those after transposition. Large products run
+/// on several threads, in pieces that depend on the shape alone. Throws ShapeError for extents over
+/// 2^31 - 1.
 template <class T>
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c);
 

@@ -1,5 +1,5 @@
-// Only for the thread sanitizer, as parallel_for.h: tells it that a task runs after what came before
-// run() and before what comes after wait(). Between tasks nothing is promised.
+// Only for the thread sanitizer, as parallel_for.h: tells it that a task runs after what came
+// before run() and before what comes after wait(). Between tasks nothing is promised.
 #pragma once
 
 #include <sanitizer/tsan_interface.h>
