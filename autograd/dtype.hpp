@@ -56,6 +56,16 @@ inline constexpr DType dtype_of = std::same_as<T, float>    ? DType::float32
                                   : std::same_as<T, double> ? DType::float64
                                                             : DType::int64;
 
+/// `value` in another stored type, towards zero for int64. Throws ValueError for a number that has
+/// no place there: NaN, or beyond 2^63.
+template <Element To, Element From>
+To converted(From value) {
+  if constexpr (std::same_as<To, std::int64_t> && std::floating_point<From>)
+    if (!(value >= From(-0x1p63) && value < From(0x1p63)))
+      throw ValueError(detail::text("[cast] ", value, " is no int64"));
+  return static_cast<To>(value);
+}
+
 /// Calls `f(T{})` with the C++ type of `dtype`.
 template <class F>
 decltype(auto) visit_dtype(DType dtype, F&& f) {

@@ -66,4 +66,13 @@ requires(sizeof...(X) > 0 && TensorFunction<F, X...>) GradCheck gradcheck(F&& f,
       std::vector<Tensor>{x...}, GradCheckOptions{});
 }
 
+/// The same for a function of one tensor, with other options.
+template <class F, std::same_as<Tensor> X>
+requires TensorFunction<F, X> GradCheck gradcheck(F&& f, const X& x,
+                                                  const GradCheckOptions& options) {
+  return gradcheck(std::function<Tensor(const std::vector<Tensor>&)>(
+                       [&](const std::vector<Tensor>& v) { return f(v[0]); }),
+                   {x}, options);
+}
+
 }  // namespace xg

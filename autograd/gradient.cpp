@@ -72,8 +72,8 @@ void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b)
 void Record::require_kept(Keep what) const {
   const detail::OpTable& op = *tape_.memory_->nodes[node_].op;
   if ((op.keeps | what) != op.keeps)  // even if another operation had it kept
-    throw TapeError(text("[", op.name,
-                         "] a rule asks the record for a tensor that `keeps` does not list"));
+    throw TapeError(
+        text("[", op.name, "] a rule asks the record for a tensor that `keeps` does not list"));
 }
 
 const Tensor& Record::output() const {
@@ -160,6 +160,8 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
   const Tape& tape = Tape::of(output, "jvp");
   TapeMemory& m = *tape.memory_;
   const auto last = static_cast<std::size_t>(TensorAccess::id(output));
+  if (tangents.size() != wrt.size())
+    throw ValueError(text("[jvp] ", tangents.size(), " tangents for ", wrt.size(), " tensors"));
   auto [sources, marks, derivatives] = std::exchange(m.pass, {});
   tape.mark(wrt, last, "jvp", sources, marks);
   derivatives.resize(last + 1);

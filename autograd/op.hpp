@@ -116,8 +116,11 @@ decltype(auto) stored(const void* op) {
     return *static_cast<const O*>(op);
 }
 
+/// The largest struct of an operation, in bytes: what does not fit belongs behind a pointer.
+inline constexpr std::size_t largest_op = 8192;
+
 template <Op O>
-inline constexpr OpTable op_table{
+requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable op_table{
     O::name,
     O::keeps,
     is_stateless<O> ? 0 : sizeof(O),

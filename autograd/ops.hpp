@@ -1,6 +1,6 @@
 // Every operation on tensors, as free functions. All take float32 and float64 of any shape, agree
 // in type (DTypeError otherwise: nothing is converted silently), and broadcast as NumPy does
-// (ShapeError otherwise). What moves or compares elements takes int64 as well. All can be
+// (ShapeError otherwise). Relations, `where` and what moves elements take int64 as well. All can be
 // differentiated, to any order, unless it says otherwise.
 #pragma once
 
@@ -13,6 +13,7 @@ namespace xg {
 
 // Arithmetic -----------------------------------------------------------------------------------
 
+/// Element by element, as are all four and the negation.
 Tensor operator+(const Tensor& a, const Tensor& b);
 Tensor operator-(const Tensor& a, const Tensor& b);
 Tensor operator*(const Tensor& a, const Tensor& b);
@@ -86,7 +87,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 Tensor sum(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 Tensor prod(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
-/// The mean squared distance from the mean, divided by n - ddof.
+/// The sum of squared distances from the mean, divided by n - ddof; not finite unless n > ddof.
 Tensor var(const Tensor& x, const Axes& axes = {}, bool keepdims = false, double ddof = 0);
 /// The derivative is shared equally by all elements that attain it. NaN if there is one. Throws
 /// ShapeError over no elements.
@@ -122,6 +123,7 @@ Tensor transpose(const Tensor& x);
 Tensor squeeze(const Tensor& x, const Axes& axes = {});
 /// With an axis of extent 1 before position `axis` of the result.
 Tensor expand_dims(const Tensor& x, std::int64_t axis);
+/// Repeated along axes of extent 1 and new leading ones (ShapeError if `shape` does not fit).
 Tensor broadcast_to(const Tensor& x, const Shape& shape);
 /// Joined along an existing axis; all other extents must agree.
 Tensor concatenate(std::span<const Tensor> parts, std::int64_t axis = 0);
@@ -145,11 +147,12 @@ Tensor scatter_add(const Tensor& x, const Tensor& indices, std::int64_t rows);
 /// Rows of zeros with a one at each label: shape labels.shape + (classes,). `labels` is int64
 /// (ValueError unless 0 <= label < classes). Not differentiable.
 Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype = DType::float32);
-/// The nearest value in another type (towards zero for int64).
+/// The nearest value in another type (towards zero for int64; ValueError if it has none there).
 Tensor cast(const Tensor& x, DType dtype);
 
 // Making tensors -------------------------------------------------------------------------------
 
+/// A tensor of one value throughout.
 Tensor zeros(const Shape& shape, DType dtype = DType::float64);
 Tensor ones(const Shape& shape, DType dtype = DType::float64);
 Tensor full(const Shape& shape, double value, DType dtype = DType::float64);
@@ -162,84 +165,136 @@ Tensor eye(std::int64_t n, DType dtype = DType::float64);
 
 // Numbers beside tensors: a number takes the tensor's type ---------------------------------------
 
-/// The number as a scalar of the type of `like`.
+/// The number as a scalar of the type of `like`. Throws DTypeError if `like` is int64 and the
+/// number is not whole.
 Tensor scalar_like(const Tensor& like, double value);
+Tensor scalar_like(const Tensor& like, std::int64_t value);
+template <Number S>
+Tensor scalar_like(const Tensor& like, S value) {
+  if constexpr (std::integral<S>)
+    return scalar_like(like, static_cast<std::int64_t>(value));
+  else
+    return scalar_like(like, static_cast<double>(value));
+}
 
 template <Number S>
 Tensor operator+(const Tensor& a, S b) {
-  return a + scalar_like(a, static_cast<double>(b));
+  return a + scalar_like(a, b);
 }
 template <Number S>
 Tensor operator+(S a, const Tensor& b) {
-  return b + scalar_like(b, static_cast<double>(a));
+  return scalar_like(b, a) + b;
 }
 template <Number S>
 Tensor operator-(const Tensor& a, S b) {
-  return a - scalar_like(a, static_cast<double>(b));
+  return a - scalar_like(a, b);
 }
 template <Number S>
 Tensor operator-(S a, const Tensor& b) {
-  return scalar_like(b, static_cast<double>(a)) - b;
+  return scalar_like(b, a) - b;
 }
 template <Number S>
 Tensor operator*(const Tensor& a, S b) {
-  return a * scalar_like(a, static_cast<double>(b));
+  return a * scalar_like(a, b);
 }
 template <Number S>
 Tensor operator*(S a, const Tensor& b) {
-  return b * scalar_like(b, static_cast<double>(a));
+  return scalar_like(b, a) * b;
 }
 template <Number S>
 Tensor operator/(const Tensor& a, S b) {
-  return a / scalar_like(a, static_cast<double>(b));
+  return a / scalar_like(a, b);
 }
 template <Number S>
 Tensor operator/(S a, const Tensor& b) {
-  return scalar_like(b, static_cast<double>(a)) / b;
-}
-template <Number S>
-Tensor maximum(const Tensor& a, S b) {
-  return maximum(a, scalar_like(a, static_cast<double>(b)));
-}
-template <Number S>
-Tensor minimum(const Tensor& a, S b) {
-  return minimum(a, scalar_like(a, static_cast<double>(b)));
-}
-template <Number S>
-Tensor equal(const Tensor& a, S b) {
-  return equal(a, scalar_like(a, static_cast<double>(b)));
-}
-template <Number S>
-Tensor not_equal(const Tensor& a, S b) {
-  return not_equal(a, scalar_like(a, static_cast<double>(b)));
+  return scalar_like(b, a) / b;
 }
 template <Number S>
 Tensor operator<(const Tensor& a, S b) {
-  return a < scalar_like(a, static_cast<double>(b));
+  return a < scalar_like(a, b);
+}
+template <Number S>
+Tensor operator<(S a, const Tensor& b) {
+  return scalar_like(b, a) < b;
 }
 template <Number S>
 Tensor operator<=(const Tensor& a, S b) {
-  return a <= scalar_like(a, static_cast<double>(b));
+  return a <= scalar_like(a, b);
+}
+template <Number S>
+Tensor operator<=(S a, const Tensor& b) {
+  return scalar_like(b, a) <= b;
 }
 template <Number S>
 Tensor operator>(const Tensor& a, S b) {
-  return a > scalar_like(a, static_cast<double>(b));
+  return a > scalar_like(a, b);
+}
+template <Number S>
+Tensor operator>(S a, const Tensor& b) {
+  return scalar_like(b, a) > b;
 }
 template <Number S>
 Tensor operator>=(const Tensor& a, S b) {
-  return a >= scalar_like(a, static_cast<double>(b));
+  return a >= scalar_like(a, b);
 }
 template <Number S>
-Tensor where(const Tensor& condition, const Tensor& a, S b) {
-  return where(condition, a, scalar_like(a, static_cast<double>(b)));
+Tensor operator>=(S a, const Tensor& b) {
+  return scalar_like(b, a) >= b;
 }
 template <Number S>
-Tensor where(const Tensor& condition, S a, const Tensor& b) {
-  return where(condition, scalar_like(b, static_cast<double>(a)), b);
+Tensor maximum(const Tensor& a, S b) {
+  return maximum(a, scalar_like(a, b));
+}
+template <Number S>
+Tensor maximum(S a, const Tensor& b) {
+  return maximum(scalar_like(b, a), b);
+}
+template <Number S>
+Tensor minimum(const Tensor& a, S b) {
+  return minimum(a, scalar_like(a, b));
+}
+template <Number S>
+Tensor minimum(S a, const Tensor& b) {
+  return minimum(scalar_like(b, a), b);
+}
+template <Number S>
+Tensor equal(const Tensor& a, S b) {
+  return equal(a, scalar_like(a, b));
+}
+template <Number S>
+Tensor equal(S a, const Tensor& b) {
+  return equal(scalar_like(b, a), b);
+}
+template <Number S>
+Tensor not_equal(const Tensor& a, S b) {
+  return not_equal(a, scalar_like(a, b));
+}
+template <Number S>
+Tensor not_equal(S a, const Tensor& b) {
+  return not_equal(scalar_like(b, a), b);
 }
 template <Number S>
 Tensor pow(S a, const Tensor& b) {
-  return pow(scalar_like(b, static_cast<double>(a)), b);
+  return pow(scalar_like(b, a), b);
 }
+template <Number S>
+Tensor where(const Tensor& condition, const Tensor& a, S b) {
+  return where(condition, a, scalar_like(a, b));
+}
+template <Number S>
+Tensor where(const Tensor& condition, S a, const Tensor& b) {
+  return where(condition, scalar_like(b, a), b);
+}
+/// Of two numbers, in the type of the condition.
+template <Number S, Number R>
+Tensor where(const Tensor& condition, S a, R b) {
+  return where(condition, scalar_like(condition, a), scalar_like(condition, b));
+}
+
+/// `a += b` gives the handle a new value; other handles keep the old one.
+inline Tensor& operator+=(Tensor& a, const auto& b) { return a = a + b; }
+inline Tensor& operator-=(Tensor& a, const auto& b) { return a = a - b; }
+inline Tensor& operator*=(Tensor& a, const auto& b) { return a = a * b; }
+inline Tensor& operator/=(Tensor& a, const auto& b) { return a = a / b; }
 
 }  // namespace xg

@@ -16,11 +16,17 @@ Parameter::Parameter(const Tensor& value) : value_(std::make_shared<Tensor>(valu
 
 Parameter& Parameter::operator=(const Parameter& other) {
   if (this == &other) return *this;
-  if (!value_) return *this = Parameter(other);
+  if (!value_) value_ = std::make_shared<Tensor>(Parameter(other).value());
   const Tensor& before = *value_;
   Tensor value = other.value();
   TensorAccess::set_identity(value, 0, TensorAccess::id(before), TensorAccess::version(before) + 1);
   *value_ = std::move(value);
+  return *this;
+}
+
+Parameter& Parameter::operator=(Parameter&& other) {
+  if (value_) return *this = static_cast<const Parameter&>(other);
+  value_ = std::move(other.value_);
   return *this;
 }
 

@@ -12,8 +12,8 @@ namespace xg {
 /// A trainable tensor. It can be used wherever a tensor can.
 ///
 /// A copy is a parameter of its own with the same value: to keep the best model so far, copy it.
-/// Assigning a copy (`net = best`) changes the value, so what refers to the parameter goes on with
-/// the new one. A moved parameter stays the same parameter for what refers to it.
+/// Assignment (`net = best`) changes the value, so what refers to the parameter goes on with the
+/// new one. Moving a parameter to a new place leaves it the same parameter for what refers to it.
 class Parameter {
  public:
   /// A parameter without a value yet; using it is an error of the operation.
@@ -22,7 +22,7 @@ class Parameter {
   Parameter(const Parameter& other) : Parameter(other.value()) {}
   Parameter(Parameter&&) noexcept = default;
   Parameter& operator=(const Parameter& other);
-  Parameter& operator=(Parameter&&) noexcept = default;
+  Parameter& operator=(Parameter&& other);
   ~Parameter() = default;
 
   /// The value now; undefined for a parameter that was moved from.

@@ -85,6 +85,7 @@ struct MemoryStatistics {
   std::uint64_t heap_allocations;  ///< buffers that no pool could serve, since the program began
   std::uint64_t heap_bytes;        ///< bytes now held from the heap, in use or waiting in a pool
 };
+/// The counts now; costs nothing.
 MemoryStatistics memory_statistics() noexcept;
 
 /// Gives the memory that waits in this thread's pool and in the shared one back to the system.

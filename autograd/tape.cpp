@@ -134,6 +134,9 @@ void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::spa
   if (adjoint.shape() != output.shape() || adjoint.dtype() != output.dtype())
     throw ShapeError(text("[", caller, "] the adjoint is ", adjoint.dtype(), " ", adjoint.shape(),
                           ", the output ", output.dtype(), " ", output.shape()));
+  if (result.size() != wrt.size())
+    throw ValueError(
+        text("[", caller, "] ", result.size(), " results for ", wrt.size(), " tensors"));
   auto [sources, marks, adjoints] = std::exchange(m.pass, {});
   tape.mark(wrt, last, caller, sources, marks);
   adjoints.resize(last + 1);

@@ -51,6 +51,7 @@ class Tape {
  public:
   Tape();
   ~Tape();
+  static void* operator new(std::size_t) = delete;  // tapes end in the reverse of their order
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -62,6 +63,9 @@ class Tape {
   std::size_t size() const noexcept;
   /// Bytes of the buffers that the tape keeps alive for the backward pass.
   std::uint64_t bytes_kept() const;
+
+  /// Whether the tensor or parameter, at its present value, was used under this tape.
+  bool has_met(const Tensor& tensor) const { return find(tensor, "Tape") != absent; }
 
   /// The shape of a parameter that was first met at node `since` or later and is not one of
   /// `known`; nothing if there is none.
@@ -118,6 +122,7 @@ Tensor detach(const Tensor& tensor);
 /// What to give for a tensor that the loss does not depend on.
 enum class Unused { zeros, error };
 
+/// Options of `gradient`.
 struct GradientOptions {
   Unused unused = Unused::zeros;
 };
@@ -139,13 +144,15 @@ std::vector<Tensor> gradient(const Tensor& loss, std::initializer_list<Tensor> x
                              GradientOptions options = {});
 std::vector<Tensor> gradient(const Tensor& loss, std::span<const ParameterRef> parameters,
                              GradientOptions options = {});
-/// The same into arrays of the caller's, for loops that must not allocate.
+/// The same into arrays of the caller's, for loops that must not allocate. Throws ValueError unless
+/// there are as many results as tensors.
 void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result,
               GradientOptions options = {});
 
 /// The vector-Jacobian product: `adjoint` (of the shape of `output`) times the Jacobian of
 /// `output` with respect to each of `wrt`. Writes to `result`; undefined where `output` does not
-/// depend on it. `caller` stands in messages.
+/// depend on it. `caller` stands in messages. Throws ValueError unless there are as many results as
+/// tensors.
 void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::span<Tensor> result,
                std::string_view caller = "vjp");
 

@@ -54,7 +54,7 @@ class Arena {
  public:
   void* allocate(std::size_t size, std::size_t alignment) {
     std::size_t offset = (used_ + alignment - 1) / alignment * alignment;
-    if (block_ == blocks_.size() || offset + size > block_bytes) {
+    if (block_ == blocks_.size() || offset + size > largest_op) {
       if (block_ < blocks_.size()) ++block_;
       if (block_ == blocks_.size()) blocks_.push_back(std::make_unique<Block>());
       offset = 0;
@@ -64,12 +64,9 @@ class Arena {
   }
   void clear() noexcept { block_ = used_ = 0; }
 
-  /// The largest struct of an operation, in bytes.
-  static constexpr std::size_t block_bytes = 8192;
-
  private:
   struct Block {
-    alignas(64) std::byte bytes[block_bytes];
+    alignas(64) std::byte bytes[largest_op];
   };
   std::vector<std::unique_ptr<Block>> blocks_;
   std::size_t block_ = 0, used_ = 0;

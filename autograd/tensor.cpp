@@ -48,7 +48,7 @@ Tensor Tensor::uninitialised(const Shape& shape, DType dtype) {
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
   Tensor result = uninitialised(shape, dtype);
   visit_dtype(dtype, [&]<class T>(T) {
-    std::fill_n(result.exclusive_data<T>(), result.size(), static_cast<T>(value));
+    std::fill_n(result.exclusive_data<T>(), result.size(), converted<T>(value));
   });
   return result;
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "autograd/dtype.hpp"
 #include "autograd/shape.hpp"
@@ -63,6 +64,9 @@ class Tensor {
   }
   template <Number T>
   Tensor(std::span<T> values, const Shape& shape) : Tensor(std::span<const T>(values), shape) {}
+  template <Number T>
+  Tensor(const std::vector<T>& values, const Shape& shape)
+      : Tensor(std::span<const T>(values), shape) {}
 
   /// The elements of an xtensor expression, which is evaluated once. Comes with
   /// autograd/xtensor.hpp (part of the umbrella header).

@@ -76,7 +76,12 @@ class EpochWalk {
     gather_block(coming_);
     advance();
   }
-  ~EpochWalk() { task_.wait(); }
+  ~EpochWalk() {
+    try {
+      task_.wait();
+    } catch (...) {  // what failed is a batch that nobody will ask for
+    }
+  }
 
   bool at_end() const noexcept { return at_end_; }
   const Batch& batch() const noexcept { return batch_; }

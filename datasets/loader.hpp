@@ -74,10 +74,10 @@ class Epoch {
 ///     for (int epoch = 0; epoch < 30; ++epoch)
 ///       for (const auto& batch : loader) step(batch.inputs, batch.targets);
 ///
-/// Shares the data set's memory and copies only the rows of the batch at hand, into buffers of the
-/// pool; while it does, the rows of the batch after it are already on their way from memory. What
-/// comes depends on the data set, the options and the number of the epoch only. One loader belongs
-/// to one thread.
+/// Shares the data set's memory and copies only the rows of batches, into buffers of the pool. For
+/// data beyond the cache, about 512 KiB of batches are gathered ahead by a task of oneTBB, so that
+/// a step need not wait for memory while a thread is free. What comes depends on the data set, the
+/// options and the number of the epoch only. One loader belongs to one thread.
 class Loader {
  public:
   /// Throws ValueError unless batch_size >= 1, and what Dataset::check() throws.

@@ -12,10 +12,11 @@ namespace {
 
 // 1/m for the m examples of the batch.
 double share(const char* cost, const Tensor& a, const Tensor& y) {
-  if (a.shape() != y.shape() || a.rank() == 0 || a.rank() > 2)
+  if (!y.defined()) throw DTypeError(text("[", cost, "] the targets are undefined"));
+  if (a.shape() != y.shape() || a.rank() != 2)
     throw ShapeError(text("[", cost, "] outputs of shape ", a.shape(), " and targets of shape ",
-                          y.shape(), "; both must be (examples, outputs)"));
-  const std::int64_t examples = a.rank() == 1 ? 1 : a.extent(0);
+                          y.shape(), "; both must have the same shape (examples, outputs)"));
+  const std::int64_t examples = a.extent(0);
   if (examples == 0) throw ValueError(text("[", cost, "] the batch is empty"));
   return 1 / static_cast<double>(examples);
 }
@@ -47,6 +48,8 @@ std::int64_t count_correct(const Tensor& outputs, const Tensor& labels) {
     throw ShapeError(text("[count_correct] outputs of shape ", outputs.shape(),
                           " and labels of shape ", labels.shape(),
                           "; (examples, classes) and (examples,) are needed"));
+  if (labels.dtype() != DType::int64)
+    throw DTypeError(text("[count_correct] labels must be int64, not ", labels.dtype()));
   const NoRecording scope;
   if (labels.size() == 0) return 0;
   const Tensor right = equal(argmax(outputs, -1), labels);

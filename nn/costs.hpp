@@ -5,9 +5,9 @@
 
 namespace xg::nn {
 
-// All take a batch (examples, outputs), or one example (outputs,), and targets of the same shape
-// and type, and give a scalar. All throw ShapeError for shapes that differ and ValueError for an
-// empty batch.
+// All take a batch (examples, outputs) and targets of the same shape and type, and give a scalar.
+// All throw ShapeError for shapes that differ or are of another rank, and ValueError for an empty
+// batch.
 
 /// C = 1/(2m) Σ_x ‖a − y‖², from the outputs a (chapter 1 of the book).
 Tensor quadratic_cost(const Tensor& a, const Tensor& y);
@@ -25,7 +25,8 @@ Tensor sigmoid_cross_entropy_cost(const Tensor& z, const Tensor& y);
 Tensor log_likelihood_cost(const Tensor& z, const Tensor& y);
 
 /// How many rows of `outputs` (examples, classes) have their largest element at `labels`
-/// (examples,) int64. Throws ShapeError if the numbers of examples differ.
+/// (examples,) int64. Throws ShapeError if the numbers of examples differ, DTypeError for other
+/// labels.
 std::int64_t count_correct(const Tensor& outputs, const Tensor& labels);
 
 }  // namespace xg::nn

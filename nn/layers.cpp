@@ -26,6 +26,7 @@ Members Dense::members() const {
 }
 
 Tensor Dense::forward(const Tensor& x) const {
+  if (!weight.value().defined()) throw ValueError("[Dense] the layer was moved from");
   if (x.rank() == 0 || x.shape().back() != weight.shape().back())
     throw ShapeError(text("[Dense] the layer has ", weight.shape().back(),
                           " inputs, what came has the shape ", x.shape()));
@@ -45,7 +46,20 @@ Softplus::Softplus() : Lambda(softplus) {}
 
 Sequential::Sequential(const Sequential& other) : Module(other) {
   for (const Layer& layer : other.layers_)
-    layers_.push_back({layer.clone(*layer.module), layer.clone});
+    layers_.push_back({layer.clone(*layer.module), layer.clone, layer.assign});
+}
+
+Sequential& Sequential::operator=(const Sequential& other) {
+  Module::operator=(other);
+  layers_.resize(other.layers_.size());
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& layer = other.layers_[i];
+    if (layers_[i].assign == layer.assign)  // of the same type
+      layer.assign(*layers_[i].module, *layer.module);
+    else
+      layers_[i] = {layer.clone(*layer.module), layer.clone, layer.assign};
+  }
+  return *this;
 }
 
 Members Sequential::members() const {

@@ -54,7 +54,7 @@ class Lambda : public Module {
   std::function<Tensor(const Tensor&)> function_;
 };
 
-// Activations as layers.
+/// Activations as layers; the functions are in autograd/ops.hpp and activations.hpp.
 struct Linear : Lambda {
   Linear();
 };
@@ -80,7 +80,8 @@ struct Softplus : Lambda {
   Softplus();
 };
 
-/// Modules one after the other; a function among them becomes a Lambda:
+/// Modules one after the other; a function among them becomes a Lambda (where <cmath> has a
+/// function of the same name, as for tanh, the layer nn::Tanh{} is meant):
 ///
 ///     nn::Sequential net{nn::Dense{784, 30}, sigmoid, nn::Dense{30, 10}, nn::Sigmoid{}};
 ///
@@ -95,17 +96,23 @@ class Sequential : public Module {
   }
   Sequential(const Sequential& other);
   Sequential(Sequential&&) = default;
-  Sequential& operator=(const Sequential& other) { return *this = Sequential(other); }
-  Sequential& operator=(Sequential&&) = default;
+  /// Layers that agree in type are assigned, so that optimisers go on with their new values.
+  Sequential& operator=(const Sequential& other);
+  Sequential& operator=(Sequential&& other) {
+    return *this = static_cast<const Sequential&>(other);
+  }
 
   /// Puts a module or a function at the end.
   template <class Part>
   void append(Part&& part) {
     if constexpr (std::derived_from<std::remove_cvref_t<Part>, Module>) {
       using M = std::remove_cvref_t<Part>;
-      layers_.push_back({std::make_unique<M>(std::forward<Part>(part)), [](const Module& module) {
-                           return std::unique_ptr<Module>(
-                               std::make_unique<M>(static_cast<const M&>(module)));
+      layers_.push_back({std::make_unique<M>(std::forward<Part>(part)),
+                         [](const Module& module) -> std::unique_ptr<Module> {
+                           return std::make_unique<M>(static_cast<const M&>(module));
+                         },
+                         [](Module& to, const Module& from) {
+                           static_cast<M&>(to) = static_cast<const M&>(from);
                          }});
     } else {
       append(Lambda(std::forward<Part>(part)));
@@ -120,6 +127,7 @@ class Sequential : public Module {
   struct Layer {
     std::unique_ptr<Module> module;
     std::unique_ptr<Module> (*clone)(const Module&);
+    void (*assign)(Module& to, const Module& from);
   };
   std::vector<Layer> layers_;
 };

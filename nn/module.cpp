@@ -1,6 +1,7 @@
 // Finding parameters, and finding those that were forgotten.
 #include "nn/module.hpp"
 
+#include <algorithm>
 #include <atomic>
 
 #include "autograd/tape.hpp"
@@ -20,7 +21,9 @@ Member::Member(std::string name, const Module& module) : name_(std::move(name)) 
 ParameterRefs Module::parameters() const {
   ParameterRefs result;
   for (const Member& member : members())
-    result.insert(result.end(), member.parameters().begin(), member.parameters().end());
+    for (const ParameterRef& parameter : member.parameters())
+      if (std::find(result.begin(), result.end(), parameter) == result.end())
+        result.push_back(parameter);
   return result;
 }
 

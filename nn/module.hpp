@@ -55,7 +55,8 @@ class Module {
   /// does not reach.
   Tensor operator()(const Tensor& x) const;
 
-  /// All parameters, named by their path, e.g. "hidden.weight".
+  /// All parameters, named by their path, e.g. "hidden.weight"; one that is listed twice (tied
+  /// weights) under its first name.
   ParameterRefs parameters() const;
   /// Converts all parameters.
   void to(DType dtype) const;

@@ -1,13 +1,11 @@
 // Tables from names to functions. Internal to nn.
 #pragma once
 
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "autograd/error.hpp"
-#include "autograd/tape.hpp"
 
 namespace xg::nn::detail {
 

@@ -39,6 +39,7 @@ struct SGD::Work {
   };
   std::vector<const Tensor*> values;  // of the parameters
   std::vector<Chunk> chunks;
+  bool busy = false;
   std::optional<tbb::task_arena> arena;  // if the number of threads is fixed
 
   std::uint64_t parameter_bytes() const {
@@ -54,6 +55,11 @@ SGD::SGD(ParameterRefs parameters, const SGDOptions& options)
     : parameters_(std::move(parameters)), options_(options), work_(std::make_unique<Work>()) {
   set_learning_rate(options.learning_rate);
   if (parameters_.empty()) throw ValueError("[SGD] there are no parameters to train");
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      if (parameters_[i] == parameters_[k])
+        throw ValueError(text("[SGD] '", parameters_[k].name(), "' and '", parameters_[i].name(),
+                              "' are one parameter; list it once"));
   if (options_.threads < 0 || options_.chunk_size < 0)
     throw ValueError(text("[SGD] threads and chunk_size cannot be negative: ", options_.threads,
                           " and ", options_.chunk_size));
@@ -82,6 +88,22 @@ void SGD::step(std::span<const Tensor> gradients) {
 }
 
 double SGD::step_in_chunks(std::int64_t size, ChunkCost cost) {
+  if (work_->busy) throw ValueError("[SGD] step was called by its own cost");
+  work_->busy = true;
+  const struct Release {
+    bool& busy;
+    ~Release() { busy = false; }
+  } release{work_->busy};
+  double value = 0;
+  const auto all = [&] { value = chunks_and_update(size, cost); };
+  if (work_->arena)
+    work_->arena->execute(all);
+  else
+    all();
+  return value;
+}
+
+double SGD::chunks_and_update(std::int64_t size, ChunkCost cost) {
   if (size < 1) throw ValueError("[SGD] the batch is empty");
   const std::int64_t chunk_size = options_.chunk_size > 0
                                       ? options_.chunk_size
@@ -99,13 +121,17 @@ double SGD::step_in_chunks(std::int64_t size, ChunkCost cost) {
     Tape tape;
     const Tensor loss = cost(begin, end);
     const NoRecording scope;
+    if (std::none_of(parameters_.begin(), parameters_.end(),
+                     [&](const Tensor& p) { return tape.has_met(p); }))
+      throw ValueError("[SGD] the cost depends on none of the parameters");
     gradient(loss, work_->parameters(), chunk.gradients);
     chunk.cost = loss.item();
   };
   if (count == 1) {
     differentiate(0);
   } else {
-    const auto all = [&] {
+    // Isolated, as kernels::for_ranges is: a tape of the caller's may be recording here.
+    tbb::this_task_arena::isolate([&] {
       tbb::parallel_for(
           std::size_t{0}, count,
           [&](std::size_t i) {
@@ -113,11 +139,7 @@ double SGD::step_in_chunks(std::int64_t size, ChunkCost cost) {
             differentiate(i);
           },
           tbb::simple_partitioner());
-    };
-    if (work_->arena)
-      work_->arena->execute(all);
-    else
-      all();
+    });
   }
 
   // The tree: neighbours at distance 1, 2, 4, ... whatever thread computed them.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace xg::optim {
 
 /// What SGD can cut into chunks: a number of examples, and a part of them.
 template <class B>
-concept Batch = requires(const B& batch, std::int64_t i) {
+concept Sliceable = requires(const B& batch, std::int64_t i) {
   { batch.size() } -> std::convertible_to<std::int64_t>;
   { batch.slice(i, i) } -> std::convertible_to<B>;
 };
@@ -35,7 +36,7 @@ struct SGDOptions {
 class SGD {
  public:
   /// Throws ValueError for a learning rate that is not a positive number, a negative number of
-  /// threads or chunk size, or no parameters.
+  /// threads or chunk size, no parameters, or one that is listed twice.
   SGD(ParameterRefs parameters, const SGDOptions& options);
   SGD(SGD&&) noexcept;
   SGD& operator=(SGD&&) noexcept;
@@ -53,8 +54,8 @@ class SGD {
   /// gradients are added up, weighted by the chunks' share of the examples, in a fixed binary tree:
   /// the same bits for any number of threads. `cost` runs on several threads at once. What it
   /// throws reaches the caller, and then no parameter has changed. Throws ValueError for an empty
-  /// batch.
-  template <Batch B, class Cost>
+  /// batch, for a cost that depends on none of the parameters, and when called by its own cost.
+  template <Sliceable B, class Cost>
   requires std::is_invocable_r_v<Tensor, Cost&, const B&>
   double step(const B& batch, Cost&& cost) {
     const std::int64_t size = batch.size();
@@ -71,6 +72,7 @@ class SGD {
   using ChunkCost = FunctionRef<Tensor(std::int64_t, std::int64_t)>;
   struct Work;
   double step_in_chunks(std::int64_t size, ChunkCost cost);
+  double chunks_and_update(std::int64_t size, ChunkCost cost);
 
   ParameterRefs parameters_;
   SGDOptions options_;

@@ -1,5 +1,5 @@
-// Loops over both cores. Work is cut by its size alone, so results do not depend on the number of
-// threads.
+// Loops over several threads. Work is cut by its size alone, so results do not depend on the number
+// of threads.
 #pragma once
 
 #include <cstdint>

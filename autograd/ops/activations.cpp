@@ -48,7 +48,7 @@ struct Relu : Unary<Relu> {
 struct LeakyRelu : Unary<LeakyRelu> {
   double slope = 0.01;
 
-  static constexpr auto name = "leaky_relu", symbol = "leaky_relu";
+  static constexpr auto name = "leaky_relu";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {
@@ -69,7 +69,7 @@ struct LeakyRelu : Unary<LeakyRelu> {
 struct Elu : Unary<Elu> {
   double alpha = 1;
 
-  static constexpr auto name = "elu", symbol = "elu";
+  static constexpr auto name = "elu";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {

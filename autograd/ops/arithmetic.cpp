@@ -61,7 +61,7 @@ struct Divide : Binary<Divide> {
 
 /// Written so that a NaN in either input comes out.
 struct Maximum : Binary<Maximum> {
-  static constexpr auto name = "maximum", symbol = "max";
+  static constexpr auto name = "maximum";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& a, const V& b) const {
@@ -76,7 +76,7 @@ struct Maximum : Binary<Maximum> {
 };
 
 struct Minimum : Binary<Minimum> {
-  static constexpr auto name = "minimum", symbol = "min";
+  static constexpr auto name = "minimum";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& a, const V& b) const {
@@ -119,7 +119,7 @@ struct Power : Binary<Power> {
 };
 
 struct XLogY : Binary<XLogY> {
-  static constexpr auto name = "xlogy", symbol = "ln";
+  static constexpr auto name = "xlogy";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x, const V& y) const {
@@ -136,7 +136,7 @@ struct XLogY : Binary<XLogY> {
 };
 
 struct Negate : Unary<Negate> {
-  static constexpr auto name = "negate", symbol = "−";
+  static constexpr auto name = "negate";
   static constexpr Keep keeps = Keep::nothing;
   template <class V>
   V value(const V& x) const {
@@ -173,6 +173,11 @@ Tensor scalar_like(const Tensor& like, double value) {
                                   " beside an int64 tensor; convert that with "
                                   "cast(x, DType::float64)"));
   return Tensor::full({}, value, like.dtype());
+}
+
+Tensor scalar_like(const Tensor& like, std::int64_t value) {
+  return like.dtype() == DType::int64 ? Tensor(value)
+                                      : Tensor::full({}, static_cast<double>(value), like.dtype());
 }
 
 }  // namespace xg

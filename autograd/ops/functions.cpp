@@ -10,7 +10,7 @@ namespace ops {
 namespace {
 
 struct Square : Unary<Square> {
-  static constexpr auto name = "square", symbol = "²";
+  static constexpr auto name = "square";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {
@@ -93,7 +93,7 @@ struct Log1p : Unary<Log1p> {
 };
 
 struct Abs : Unary<Abs> {
-  static constexpr auto name = "abs", symbol = "abs";
+  static constexpr auto name = "abs";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {
@@ -178,7 +178,7 @@ struct Erf : Unary<Erf> {
 struct ConstantPower : Unary<ConstantPower> {
   double exponent = 3;
 
-  static constexpr auto name = "pow_constant", symbol = "^";
+  static constexpr auto name = "pow_constant";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {
@@ -214,7 +214,7 @@ struct ConstantPower : Unary<ConstantPower> {
 struct Clip : Unary<Clip> {
   double low = -1, high = 1;
 
-  static constexpr auto name = "clip", symbol = "clip";
+  static constexpr auto name = "clip";
   static constexpr Keep keeps = Keep::inputs;
   Shape shape(Inputs x) const {
     if (!(low <= high))

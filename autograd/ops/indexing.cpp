@@ -287,7 +287,7 @@ struct Cast {
     visit_dtype(x[0].dtype(), [&]<class From>(From) {
       visit_dtype(to, [&]<class To>(To) {
         std::transform(x[0].data<From>(), x[0].data<From>() + x[0].size(), out.exclusive_data<To>(),
-                       [](From v) { return static_cast<To>(v); });
+                       converted<To, From>);
       });
     });
     return out;

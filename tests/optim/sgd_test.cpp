@@ -158,7 +158,18 @@ TEST_CASE("SGD refuses nonsense") {
                 "cannot be negative: -1 and 0");
   REQUIRE_ERROR(optim::SGD(parameters, {.chunk_size = -2}), ValueError,
                 "cannot be negative: 0 and -2");
+  REQUIRE_ERROR(optim::SGD({{"a", w}, {"b", w}}, {}), ValueError, "'a' and 'b' are one parameter");
   optim::SGD sgd{parameters, {}};
+  REQUIRE_ERROR(sgd.step(noise(4, DType::float64), [&](const auto& b) { return sum(b.inputs); }),
+                ValueError, "the cost depends on none of the parameters");
+  const auto data = noise(4, DType::float64);
+  REQUIRE_ERROR(sgd.step(data,
+                         [&](const auto&) {
+                           sgd.step(data, [&](const auto&) { return sum(w); });
+                           return sum(w);
+                         }),
+                ValueError, "step was called by its own cost");
+  CHECK(sgd.step(data, [&](const auto&) { return sum(w); }) == 1);
   REQUIRE_ERROR(sgd.step(noise(0, DType::float64), [&](const auto&) { return sum(w); }), ValueError,
                 "[SGD] the batch is empty");
   REQUIRE_ERROR(sgd.set_learning_rate(-1), ValueError, "positive number, not -1");
