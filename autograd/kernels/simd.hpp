@@ -84,6 +84,12 @@ auto is_nan(const V& x) {
   return !(x == x);
 }
 
+/// A constant in the type of a SIMD batch.
+template <class V>
+V constant(double value) {
+  return V(static_cast<typename V::value_type>(value));
+}
+
 /// 1 where the mask holds, else 0.
 template <class V, class Mask>
 V one_where(const Mask& mask) {

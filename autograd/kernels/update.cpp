@@ -19,11 +19,6 @@ void zip(Tensor& out, const Tensor& a, const Tensor& b, const F& f) {
   });
 }
 
-template <class V>
-V constant(double value) {
-  return V(static_cast<typename V::value_type>(value));
-}
-
 }  // namespace
 
 void add_scaled(Tensor& out, const Tensor& w, double factor, const Tensor& direction) {

@@ -11,11 +11,7 @@
 
 namespace xg::ops {
 
-/// A constant in the type of a SIMD batch.
-template <class V>
-V constant(double value) {
-  return V(static_cast<typename V::value_type>(value));
-}
+using kernels::constant;
 
 /// A row of one input gives
 /// - `name`, `symbol`, `keeps`;
