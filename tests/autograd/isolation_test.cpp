@@ -10,7 +10,7 @@
 
 using namespace xg;
 
-TEST_CASE("parallel gradients, slow and quick ones together, stay on tapes of their own") {
+TEST_CASE("gradients taken in tasks of the caller, slow and quick ones, stay on their own tapes") {
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, 8);
   tbb::task_arena arena(8);
   const Tensor x = random_uniform({1 << 19}, Key{1}, DType::float64, 0.5, 2);
