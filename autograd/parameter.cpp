@@ -10,17 +10,25 @@ namespace xg {
 using detail::TensorAccess;
 using detail::text;
 
+namespace {
+
+// A new value for the same parameter: the number stays, the version goes up.
+void change(Tensor& slot, Tensor value) {
+  TensorAccess::set_identity(value, 0, TensorAccess::id(slot), TensorAccess::version(slot) + 1);
+  slot = std::move(value);
+}
+
+}  // namespace
+
 Parameter::Parameter(const Tensor& value) : value_(std::make_shared<Tensor>(value)) {
   TensorAccess::set_identity(*value_, 0, detail::unique_id(), 1);
 }
 
 Parameter& Parameter::operator=(const Parameter& other) {
-  if (this == &other) return *this;
-  if (!value_) value_ = std::make_shared<Tensor>(Parameter(other).value());
-  const Tensor& before = *value_;
-  Tensor value = other.value();
-  TensorAccess::set_identity(value, 0, TensorAccess::id(before), TensorAccess::version(before) + 1);
-  *value_ = std::move(value);
+  if (!value_)
+    value_ = Parameter(other).value_;
+  else if (this != &other)
+    change(*value_, other.value());
   return *this;
 }
 
@@ -40,12 +48,6 @@ ParameterRef::ParameterRef(std::string name, const Parameter& parameter)
   if (!value_) throw DTypeError(text("[parameter] '", name_, "' was moved from"));
 }
 
-void ParameterRef::replace(Tensor value) const {
-  TensorAccess::set_identity(value, 0, TensorAccess::id(*value_),
-                             TensorAccess::version(*value_) + 1);
-  *value_ = std::move(value);
-}
-
 void ParameterRef::check_fits(const char* operation, const Tensor& tensor) const {
   if (!value_->defined() || !tensor.defined())
     throw DTypeError(text("[", operation, "] ", value_->defined() ? "what came for " : "",
@@ -60,12 +62,12 @@ void ParameterRef::check_fits(const char* operation, const Tensor& tensor) const
 
 void ParameterRef::assign(const Tensor& value) const {
   check_fits("assign", value);
-  replace(value);
+  change(*value_, value);
 }
 
 void ParameterRef::convert(DType dtype) const {
   const NoRecording scope;
-  replace(cast(*value_, dtype));
+  change(*value_, cast(*value_, dtype));
 }
 
 void ParameterRef::add_scaled(double factor, const Tensor& direction) const {
@@ -73,11 +75,11 @@ void ParameterRef::add_scaled(double factor, const Tensor& direction) const {
   Tensor& value = *value_;
   if (TensorAccess::buffer(value).unique()) {
     kernels::add_scaled(value, value, factor, direction);
-    replace(std::move(value));
+    change(value, std::move(value));
   } else {
     Tensor changed = Tensor::uninitialised(value.shape(), value.dtype());
     kernels::add_scaled(changed, value, factor, direction);
-    replace(std::move(changed));
+    change(value, std::move(changed));
   }
 }
 

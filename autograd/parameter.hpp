@@ -67,8 +67,6 @@ class ParameterRef {
   }
 
  private:
-  void replace(Tensor value) const;
-
   std::string name_;
   std::shared_ptr<Tensor> value_;
 };

@@ -1,8 +1,10 @@
 // The buffer pool: alignment, reuse, and buffers that move between threads.
 #include "autograd/storage.hpp"
 
+#include <sys/resource.h>
 #include <tbb/parallel_for.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tests/support/tensors.hpp"
@@ -117,3 +119,24 @@ TEST_CASE("lazy buffers can be asked for by many tasks at once", "[storage]") {
 TEST_CASE("absurd sizes are refused", "[storage]") {
   REQUIRE_ERROR(BufferRef(std::uint64_t{1} << 50), ShapeError, "[memory] over 64 TiB");
 }
+
+// The sanitizers reserve address space of their own, and end the program rather than refuse.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("a tensor for which there is no memory is an error, and what follows works",
+          "[storage]") {
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_AS, &before) == 0);
+  rlimit tight = before;
+  tight.rlim_cur = std::min<rlim_t>(before.rlim_max, rlim_t{8} << 30);
+  REQUIRE(setrlimit(RLIMIT_AS, &tight) == 0);
+  std::string message;
+  try {
+    const BufferRef buffer(std::uint64_t{16} << 30);
+  } catch (const Error& e) {
+    message = e.what();
+  }
+  REQUIRE(setrlimit(RLIMIT_AS, &before) == 0);
+  CHECK(message.find("[memory] there is no room for a tensor of") == 0);
+  CHECK(BufferRef(64).data() != nullptr);
+}
+#endif
