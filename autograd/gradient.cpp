@@ -36,22 +36,12 @@ void give_tape_memory(std::unique_ptr<TapeMemory> memory) {
   if (!large) spare_tape_memory.push_back(std::move(memory));
 }
 
-void check_defined(std::string_view name, Inputs inputs) {
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (!inputs[i].defined())
-      throw DTypeError(text("[", name, "] input ", i,
-                            " is undefined (default-constructed, or moved"
-                            " from)"));
+void fail_undefined(std::string_view name, std::size_t input) {
+  throw DTypeError(
+      text("[", name, "] input ", input, " is undefined (default-constructed, or moved from)"));
 }
 
-void check_promise(std::string_view name, const Shape& promised, const Tensor& output) {
-  if (!output.defined() || output.shape() != promised)
-    throw ShapeError(text("[", name, "] forward gave the shape ", output.shape(),
-                          ", but the shape rule says ", promised));
-}
-}  // namespace detail
-
-void require_floating(std::string_view name, Inputs inputs, std::size_t first) {
+void fail_floating(std::string_view name, Inputs inputs, std::size_t first) {
   for (std::size_t i = first; i < inputs.size(); ++i) {
     if (!is_floating(inputs[i].dtype()))
       throw DTypeError(text("[", name, "] input ", i, " is ", inputs[i].dtype(),
@@ -59,6 +49,12 @@ void require_floating(std::string_view name, Inputs inputs, std::size_t first) {
     if (i > first) require_same_dtype(name, inputs[first], inputs[i]);
   }
 }
+
+void fail_promise(std::string_view name, const Shape& promised, const Tensor& output) {
+  throw ShapeError(text("[", name, "] forward gave the shape ", output.shape(),
+                        ", but the shape rule says ", promised));
+}
+}  // namespace detail
 
 void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype())
@@ -164,7 +160,7 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
     throw ValueError(text("[jvp] ", tangents.size(), " tangents for ", wrt.size(), " tensors"));
   auto [sources, marks, derivatives] = std::exchange(m.pass, {});
   tape.mark(wrt, last, "jvp", sources, marks);
-  derivatives.resize(last + 1);
+  derivatives.resize(std::max(derivatives.size(), last + 1));
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i] > last) continue;
     if (tangents[i].shape() != wrt[i].shape())
@@ -189,7 +185,7 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
     derivatives[n] = std::move(sum);
   }
   Tensor result = std::move(derivatives[last]);
-  derivatives.clear();
+  derivatives.clear();  // they were needed to the end
   m.pass = {std::move(sources), std::move(marks), std::move(derivatives)};
   return result;
 }

@@ -39,7 +39,7 @@ class Record {
   std::size_t input_count() const;
 
  private:
-  friend void pull_back(const Tensor&, const Tensor&, Inputs, std::span<Tensor>, std::string_view);
+  friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
   friend Tensor push_forward(const Tensor&, Inputs, Inputs);
   Record(const Tape& tape, std::size_t node) : tape_(tape), node_(node) {}
   const Tensor& described_input(std::size_t i) const;
@@ -136,10 +136,19 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
     },
     [](const void* op) -> std::string { return stored<O>(op).equation(); }};
 
+[[noreturn]] void fail_undefined(std::string_view name, std::size_t input);
+void fail_floating(std::string_view name, Inputs inputs, std::size_t first);
+[[noreturn]] void fail_promise(std::string_view name, const Shape& promised, const Tensor& output);
+
 /// Throws DTypeError for an undefined input.
-void check_defined(std::string_view name, Inputs inputs);
+inline void check_defined(std::string_view name, Inputs inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!inputs[i].defined()) fail_undefined(name, i);
+}
 /// Throws ShapeError if `forward` did not give the shape that `shape` promised.
-void check_promise(std::string_view name, const Shape& promised, const Tensor& output);
+inline void check_promise(std::string_view name, const Shape& promised, const Tensor& output) {
+  if (!output.defined() || output.shape() != promised) fail_promise(name, promised, output);
+}
 
 }  // namespace detail
 
@@ -170,7 +179,11 @@ Tensor apply(const O& op, std::span<const Tensor> inputs) {
 
 /// Checks for an operation's shape rule. Throw DTypeError unless all inputs from `first` on have
 /// one floating type.
-void require_floating(std::string_view name, Inputs inputs, std::size_t first = 0);
+inline void require_floating(std::string_view name, Inputs inputs, std::size_t first = 0) {
+  for (std::size_t i = first; i < inputs.size(); ++i)
+    if (!is_floating(inputs[i].dtype()) || inputs[i].dtype() != inputs[first].dtype())
+      detail::fail_floating(name, inputs, first);
+}
 /// Throw DTypeError unless both have one type, of any kind.
 void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b);
 

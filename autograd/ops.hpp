@@ -19,6 +19,8 @@ Tensor operator-(const Tensor& a, const Tensor& b);
 Tensor operator*(const Tensor& a, const Tensor& b);
 Tensor operator/(const Tensor& a, const Tensor& b);
 Tensor operator-(const Tensor& x);
+/// factor * x, as it may also be written.
+Tensor scale(const Tensor& x, double factor);
 
 /// The larger and the smaller of two; where they are equal the derivative is shared in halves.
 /// NaN if either is.
@@ -110,6 +112,9 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 /// on the left is a row, on the right a column, and its axis is absent from the result. A
 /// transposed operand (`matmul(x, transpose(w))`) is never copied.
 Tensor matmul(const Tensor& a, const Tensor& b);
+/// The affine map of a layer, matmul(x, transpose(weight)) + bias in one operation:
+/// x (..., inputs), weight (outputs, inputs), bias (outputs,) -> (..., outputs).
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 // Shape and place ------------------------------------------------------------------------------
 
@@ -195,11 +200,11 @@ Tensor operator-(S a, const Tensor& b) {
 }
 template <Number S>
 Tensor operator*(const Tensor& a, S b) {
-  return a * scalar_like(a, b);
+  return scale(a, static_cast<double>(b));
 }
 template <Number S>
 Tensor operator*(S a, const Tensor& b) {
-  return scalar_like(b, a) * b;
+  return scale(b, static_cast<double>(a));
 }
 template <Number S>
 Tensor operator/(const Tensor& a, S b) {

@@ -54,7 +54,7 @@ std::ostream& operator<<(std::ostream& stream, const Extents& extents) {
   return stream << to_string(extents);
 }
 
-std::int64_t element_count(const Shape& shape) {
+std::int64_t detail::checked_element_count(const Shape& shape) {
   constexpr std::int64_t limit = std::int64_t{1} << 59;  // so that bytes can be counted
   std::int64_t count = 1;
   bool overflow = false, empty = false;
@@ -107,14 +107,12 @@ Axes normalise_axes(std::string_view operation, const Axes& axes, std::size_t ra
 }
 
 Shape reduced_shape(const Shape& shape, const Axes& axes, bool keepdims) {
-  if (axes.size() == shape.size() && !keepdims) return {};
-  Shape result = shape;
-  for (std::size_t i = axes.size(); i-- > 0;) {
-    const auto axis = static_cast<std::size_t>(axes[i]);
-    if (keepdims)
-      result[axis] = 1;
-    else
-      result = result.without(axis);
+  Shape result;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const bool reduced = next < axes.size() && axes[next] == static_cast<std::int64_t>(i);
+    next += reduced;
+    if (!reduced || keepdims) result.push_back(reduced ? 1 : shape[i]);
   }
   return result;
 }

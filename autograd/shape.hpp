@@ -24,8 +24,11 @@ class Extents {
   /// A single extent, so that `sum(x, 0)` and `zeros(3)` read as in NumPy.
   template <Number T>
   requires std::integral<T> Extents(T value) : Extents({static_cast<std::int64_t>(value)}) {}
-  Extents(const std::int64_t* values, std::size_t count) : inline_{} {
-    std::copy_n(values, count, resize_uninitialised(count));
+  Extents(const std::int64_t* values, std::size_t count) : size_(count), inline_{} {
+    if (is_inline())
+      for (std::size_t i = 0; i < count; ++i) inline_[i] = values[i];
+    else
+      std::copy_n(values, count, resize_uninitialised(count));
   }
   explicit Extents(std::span<const std::int64_t> values) : Extents(values.data(), values.size()) {}
   Extents(const Extents& other) : size_(other.size_) {
@@ -40,7 +43,12 @@ class Extents {
     std::memset(other.inline_, 0, sizeof inline_);
   }
   Extents& operator=(const Extents& other) {
-    if (this != &other) *this = Extents(other);
+    if (is_inline() && other.is_inline()) {
+      size_ = other.size_;
+      std::memmove(inline_, other.inline_, sizeof inline_);
+    } else {
+      *this = Extents(other);
+    }
     return *this;
   }
   Extents& operator=(Extents&& other) noexcept {
@@ -78,13 +86,20 @@ class Extents {
   Extents with_inserted(std::size_t position, std::int64_t value) const;
   /// The extents without the one at `position`.
   Extents without(std::size_t position) const;
-  void push_back(std::int64_t value) { *this = with_inserted(size_, value); }
+  void push_back(std::int64_t value) {
+    if (size_ < inline_capacity)
+      inline_[size_++] = value;
+    else
+      *this = with_inserted(size_, value);
+  }
 
   friend bool operator==(const Extents& a, const Extents& b) noexcept {
     if (a.size_ != b.size_) return false;
     if (!a.is_inline()) return std::equal(a.begin(), a.end(), b.begin());
     // What lies behind the last extent is 0 in both.
-    return std::memcmp(a.inline_, b.inline_, sizeof inline_) == 0;
+    std::int64_t differ = 0;
+    for (std::size_t i = 0; i < inline_capacity; ++i) differ |= a.inline_[i] ^ b.inline_[i];
+    return differ == 0;
   }
 
  private:
@@ -110,8 +125,23 @@ using Axes = Extents;
 std::string to_string(const Extents& extents);
 std::ostream& operator<<(std::ostream& stream, const Extents& extents);
 
+namespace detail {
+std::int64_t checked_element_count(const Shape& shape);
+}
+
 /// Number of elements. Throws ShapeError for a negative extent, or a product over 2^59.
-std::int64_t element_count(const Shape& shape);
+inline std::int64_t element_count(const Shape& shape) {
+  std::uint64_t bits = 0;
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape) {
+    bits |= static_cast<std::uint64_t>(extent);
+    count = static_cast<std::int64_t>(static_cast<std::uint64_t>(count) *
+                                      static_cast<std::uint64_t>(extent));
+  }
+  // Four extents below 2^14, or two below 2^28, cannot overflow.
+  if (bits < (shape.size() <= 2 ? 1u << 28 : 1u << 14) && shape.size() <= 4) return count;
+  return detail::checked_element_count(shape);
+}
 
 /// The shape to which `a` and `b` broadcast together by NumPy's rule. Throws ShapeError in the
 /// name of `operation`.

@@ -18,7 +18,7 @@ using detail::text;
 namespace {
 thread_local Tape* innermost = nullptr;  // the newest tape alive on this thread
 thread_local Tape* recorder = nullptr;   // the tape that records, if any
-enum Mark : char { unneeded, needed, source };
+enum Mark : char { unneeded, needed, source, taken };
 }  // namespace
 
 Tape::Tape()
@@ -61,13 +61,18 @@ std::uint32_t Tape::find(const Tensor& tensor, std::string_view caller) const {
 }
 
 std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operation) {
+  if (TensorAccess::tape(tensor) == serial_)
+    return static_cast<std::uint32_t>(TensorAccess::id(tensor));
   std::uint32_t node = find(tensor, operation);
   if (node != absent) return node;
   node = static_cast<std::uint32_t>(memory_->nodes.size());
   memory_->leaves.insert(TensorAccess::id(tensor), node);
   Node& leaf = memory_->nodes.append();
-  TensorAccess::make_node(leaf.output, tensor, serial_, node, false);
+  leaf.op = nullptr;
+  leaf.op_state = nullptr;
+  leaf.input_count = 0;
   leaf.version = TensorAccess::version(tensor);
+  TensorAccess::make_node(leaf.output, tensor, serial_, node);
   return node;
 }
 
@@ -76,22 +81,25 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
   const auto first_input = static_cast<std::uint32_t>(m.inputs.size());
   const auto keeps = static_cast<std::uint32_t>(op.keeps);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const std::uint32_t node = node_of_input(inputs[i], op.name);
-    m.inputs.push_back(node);
-    if (i < 31 && (keeps >> i & 1u) && !m.nodes[node].output.defined())
-      TensorAccess::set_buffer(m.nodes[node].output, TensorAccess::buffer(inputs[i]));
+    const std::uint32_t number = node_of_input(inputs[i], op.name);
+    m.inputs.push_back(number);
+    if (i >= 31 || !(keeps >> i & 1u)) continue;
+    Tensor& kept = m.nodes[number].output;
+    if (!kept.defined()) TensorAccess::set_buffer(kept, TensorAccess::buffer(inputs[i]));
   }
   // Copied first, so that one that throws leaves no half-made node.
-  void* const kept = op.size > 0 ? m.arena.allocate(op.size, op.alignment) : nullptr;
-  if (kept) op.copy(state, kept);
+  void* const op_state = op.size > 0 ? m.arena.allocate(op.size, op.alignment) : nullptr;
+  if (op_state) op.copy(state, op_state);
   const std::size_t index = m.nodes.size();
   Node& node = m.nodes.append();
   node.op = &op;
-  node.op_state = kept;
-  TensorAccess::make_node(node.output, output, serial_, index,
-                          keeps & static_cast<std::uint32_t>(Keep::output));
+  node.op_state = op_state;
   node.first_input = first_input;
   node.input_count = static_cast<std::uint32_t>(inputs.size());
+  node.version = 0;
+  TensorAccess::make_node(node.output, output, serial_, index);
+  if (keeps & static_cast<std::uint32_t>(Keep::output))
+    TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
   TensorAccess::set_identity(output, serial_, index);
 }
 
@@ -126,7 +134,7 @@ void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
   }
 }
 
-void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::span<Tensor> result,
+void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                std::string_view caller) {
   const Tape& tape = Tape::of(output, caller);
   TapeMemory& m = *tape.memory_;
@@ -139,28 +147,34 @@ void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::spa
         text("[", caller, "] ", result.size(), " results for ", wrt.size(), " tensors"));
   auto [sources, marks, adjoints] = std::exchange(m.pass, {});
   tape.mark(wrt, last, caller, sources, marks);
-  adjoints.resize(last + 1);
-  adjoints[last] = adjoint;
+  adjoints.resize(std::max(adjoints.size(), last + 1));  // all undefined
+  if (marks[last] != unneeded) adjoints[last] = std::move(adjoint);
 
   for (std::size_t n = last + 1; n-- > 0;) {
     if (marks[n] == unneeded || !adjoints[n].defined()) continue;
-    const Tensor g = marks[n] == source ? adjoints[n] : std::move(adjoints[n]);
     const Node& node = m.nodes[n];
     for (std::size_t i = 0; i < node.input_count; ++i) {
       const std::uint32_t input = m.inputs[node.first_input + i];
       if (marks[input] == unneeded) continue;
-      Tensor change = node.op->vjp(node.op_state, i, g, Record(tape, n));
+      Tensor change = node.op->vjp(node.op_state, i, adjoints[n], Record(tape, n));
       if (!change.defined()) continue;
       const Shape& shape = m.nodes[input].output.shape();
       if (change.shape() != shape) change = sum_to(change, shape);
       Tensor& sum = adjoints[input];
       sum = sum.defined() ? sum + change : std::move(change);
     }
+    if (marks[n] != source) adjoints[n] = Tensor();
   }
 
-  for (std::size_t i = 0; i < sources.size(); ++i)
-    result[i] = sources[i] <= last ? adjoints[sources[i]] : Tensor();
-  adjoints.clear();
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i] > last)
+      result[i] = Tensor();
+    else if (std::exchange(marks[sources[i]], taken) != taken)
+      result[i] = std::move(adjoints[sources[i]]);
+    else  // listed twice
+      result[i] = result[static_cast<std::size_t>(
+          std::find(sources.begin(), sources.end(), sources[i]) - sources.begin())];
+  }
   m.pass = {std::move(sources), std::move(marks), std::move(adjoints)};
 }
 

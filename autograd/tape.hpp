@@ -83,8 +83,8 @@ class Tape {
  private:
   friend class Record;
   friend class NoRecording;
-  friend void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt,
-                        std::span<Tensor> result, std::string_view caller);
+  friend void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
+                        std::string_view caller);
   friend Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents);
 
   /// This thread's tape on which `tensor` was recorded. Throws TapeError if there is none.
@@ -153,7 +153,7 @@ void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result,
 /// `output` with respect to each of `wrt`. Writes to `result`; undefined where `output` does not
 /// depend on it. `caller` stands in messages. Throws ValueError unless there are as many results as
 /// tensors.
-void pull_back(const Tensor& output, const Tensor& adjoint, Inputs wrt, std::span<Tensor> result,
+void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                std::string_view caller = "vjp");
 
 /// The Jacobian-vector product along the tape: the change of `output` when each of `wrt` changes

@@ -30,6 +30,7 @@ class NodeList {
   const Node& operator[](std::size_t i) const noexcept {
     return blocks_[i / per_block][i % per_block];
   }
+  /// A node that holds no buffer; the rest of it is for the caller to fill in.
   Node& append() {
     if (size_ == blocks_.size() * per_block) blocks_.push_back(std::make_unique<Node[]>(per_block));
     return (*this)[size_++];
@@ -38,7 +39,7 @@ class NodeList {
     for (std::size_t i = 0; i < size_; ++i) {
       Node& node = (*this)[i];
       if (node.op_state && node.op->destroy) node.op->destroy(node.op_state);
-      node = Node();
+      TensorAccess::set_buffer(node.output, {});
     }
     size_ = 0;
   }

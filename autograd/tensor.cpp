@@ -13,36 +13,11 @@ namespace xg {
 
 using detail::text;
 
-namespace detail {
-
-std::uint64_t unique_id() noexcept {
-  // Each thread takes numbers in runs, so that threads do not contend for every tensor.
-  constexpr std::uint64_t run = 1u << 20;
-  static std::atomic<std::uint64_t> next_run{1};
-  thread_local std::uint64_t next = 0, end = 0;
-  if (next == end) {
-    next = next_run.fetch_add(1, std::memory_order_relaxed) * run;
-    end = next + run;
-  }
-  return next++;
-}
-
-Tensor TensorAccess::make(BufferRef buffer, const Shape& shape, std::int64_t size, DType dtype) {
-  Tensor result;
-  result.buffer_ = std::move(buffer);
-  result.shape_ = shape;
-  result.size_ = size;
-  result.dtype_ = dtype;
-  result.id_ = unique_id();
-  return result;
-}
-
-}  // namespace detail
-
-Tensor Tensor::uninitialised(const Shape& shape, DType dtype) {
-  const std::int64_t size = element_count(shape);
-  return detail::TensorAccess::make(BufferRef(static_cast<std::uint64_t>(size) * size_of(dtype)),
-                                    shape, size, dtype);
+detail::IdRun detail::next_id_run() noexcept {
+  constexpr std::uint64_t length = 1u << 20;
+  static std::atomic<std::uint64_t> next{1};
+  const std::uint64_t begin = next.fetch_add(1, std::memory_order_relaxed) * length;
+  return {begin, begin + length};
 }
 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
@@ -60,9 +35,8 @@ void Tensor::fail_dtype(DType wanted) const {
                         "; convert with cast(x, DType::", wanted, ")"));
 }
 
-void Tensor::check_exclusive() const {
-  if (!buffer_.unique())
-    throw Error("[Tensor] the elements are shared with another tensor and cannot be written");
+void Tensor::fail_exclusive() const {
+  throw Error("[Tensor] the elements are shared with another tensor and cannot be written");
 }
 
 void Tensor::check_count(std::string_view what, std::int64_t count) const {

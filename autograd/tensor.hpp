@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "autograd/dtype.hpp"
@@ -25,7 +26,20 @@ class Tape;
 
 namespace detail {
 struct TensorAccess;
+
+/// Numbers that no other thread hands out; each thread takes them in runs.
+struct IdRun {
+  std::uint64_t next = 0, end = 0;
+};
+inline constinit thread_local IdRun id_run;
+IdRun next_id_run() noexcept;
+
+/// A number that no other tensor or parameter of the process has.
+inline std::uint64_t unique_id() noexcept {
+  if (id_run.next == id_run.end) id_run = next_id_run();
+  return id_run.next++;
 }
+}  // namespace detail
 
 /// A cheap handle on an immutable, row-major, contiguous, 64-byte aligned buffer. Copying a tensor
 /// shares the buffer; no operation writes into one that somebody else can see.
@@ -74,7 +88,10 @@ class Tensor {
   Tensor(const xt::xexpression<E>& expression);
 
   /// A tensor whose elements are still to be written through `exclusive_data`.
-  static Tensor uninitialised(const Shape& shape, DType dtype);
+  static Tensor uninitialised(const Shape& shape, DType dtype) {
+    const std::int64_t size = element_count(shape);
+    return Tensor(BufferRef(static_cast<std::uint64_t>(size) * size_of(dtype)), shape, size, dtype);
+  }
   /// A tensor with every element `value`.
   static Tensor full(const Shape& shape, double value, DType dtype = DType::float64);
 
@@ -126,11 +143,20 @@ class Tensor {
  private:
   friend struct detail::TensorAccess;
 
+  Tensor(BufferRef buffer, const Shape& shape, std::int64_t size, DType dtype)
+      : buffer_(std::move(buffer)),
+        shape_(shape),
+        size_(size),
+        id_(detail::unique_id()),
+        dtype_(dtype) {}
   void check_dtype(DType wanted) const {
     if (dtype_ != wanted || !buffer_) fail_dtype(wanted);
   }
   [[noreturn]] void fail_dtype(DType wanted) const;
-  void check_exclusive() const;
+  void check_exclusive() const {
+    if (!buffer_.unique()) fail_exclusive();
+  }
+  [[noreturn]] void fail_exclusive() const;
   void check_count(std::string_view what, std::int64_t count) const;
 
   BufferRef buffer_;
@@ -168,22 +194,19 @@ struct TensorAccess {
     t.id_ = id;
     t.version_ = version;
   }
-  /// Makes `t` the node (tape, id) of the shape and type of `like`, with or without its elements.
-  static void make_node(Tensor& t, const Tensor& like, std::uint64_t tape, std::uint64_t id,
-                        bool with_elements) {
+  /// Makes `t`, which holds no elements, the node (tape, id) of the shape and type of `like`.
+  static void make_node(Tensor& t, const Tensor& like, std::uint64_t tape, std::uint64_t id) {
     t.shape_ = like.shape_;
     t.size_ = like.size_;
     t.dtype_ = like.dtype_;
     set_identity(t, tape, id);
-    if (with_elements) t.buffer_ = like.buffer_;
   }
-  static void set_buffer(Tensor& t, const BufferRef& buffer) { t.buffer_ = buffer; }
+  static void set_buffer(Tensor& t, BufferRef buffer) { t.buffer_ = std::move(buffer); }
   /// A tensor of its own identity over an existing buffer.
-  static Tensor make(BufferRef buffer, const Shape& shape, std::int64_t size, DType dtype);
+  static Tensor make(BufferRef buffer, const Shape& shape, std::int64_t size, DType dtype) {
+    return Tensor(std::move(buffer), shape, size, dtype);
+  }
 };
-
-/// A number that no other tensor or parameter of the process has.
-std::uint64_t unique_id() noexcept;
 
 }  // namespace detail
 

@@ -30,8 +30,7 @@ Tensor Dense::forward(const Tensor& x) const {
   if (x.rank() == 0 || x.shape().back() != weight.shape().back())
     throw ShapeError(text("[Dense] the layer has ", weight.shape().back(),
                           " inputs, what came has the shape ", x.shape()));
-  const Tensor z = matmul(x, transpose(weight));
-  return bias.value().defined() ? z + bias : z;
+  return bias.value().defined() ? linear(x, weight, bias) : matmul(x, transpose(weight));
 }
 
 Linear::Linear() : Lambda(linear) {}

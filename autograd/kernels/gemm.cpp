@@ -13,41 +13,43 @@ namespace xg::kernels {
 namespace {
 
 void gemm_call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda,
-               const float* b, int ldb, float* c, int ldc) {
-  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c, ldc);
+               const float* b, int ldb, float beta, float* c, int ldc) {
+  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
 }
 void gemm_call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const double* a,
-               int lda, const double* b, int ldb, double* c, int ldc) {
-  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, 0.0, c, ldc);
+               int lda, const double* b, int ldb, double beta, double* c, int ldc) {
+  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
 }
-void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const float* a, const float* x, float* y) {
-  cblas_sgemv(CblasRowMajor, t, rows, columns, 1.0f, a, columns, x, 1, 0.0f, y, 1);
+void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const float* a, const float* x, float beta,
+               float* y) {
+  cblas_sgemv(CblasRowMajor, t, rows, columns, 1.0f, a, columns, x, 1, beta, y, 1);
 }
 void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, const double* x,
-               double* y) {
-  cblas_dgemv(CblasRowMajor, t, rows, columns, 1.0, a, columns, x, 1, 0.0, y, 1);
+               double beta, double* y) {
+  cblas_dgemv(CblasRowMajor, t, rows, columns, 1.0, a, columns, x, 1, beta, y, 1);
 }
 
 // Multiplications from which on a product is cut, and the rows or columns of the result in a piece:
 // enough that the pieces together cost little more than the whole.
 constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, extent_of_a_piece = 512;
 
-// y (rows) = matrix (rows, columns) · x
+// y (rows) = matrix (rows, columns) · x + beta y
 template <class T>
-void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T* y) {
+void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T beta, T* y) {
   if (matrix.transposed)
-    gemv_call(CblasTrans, columns, rows, matrix.data, x, y);
+    gemv_call(CblasTrans, columns, rows, matrix.data, x, beta, y);
   else
-    gemv_call(CblasNoTrans, rows, columns, matrix.data, x, y);
+    gemv_call(CblasNoTrans, rows, columns, matrix.data, x, beta, y);
 }
 
 }  // namespace
 
 template <class T>
-void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c) {
+void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c,
+          Before before) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
-    std::fill_n(c, m * n, T(0));
+    if (before == Before::overwrite) std::fill_n(c, m * n, T(0));
     return;
   }
   if (std::max({m, n, k}) > std::numeric_limits<int>::max())
@@ -57,14 +59,15 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   static const bool single_threaded = (openblas_set_num_threads(1), true);
   static_cast<void>(single_threaded);
   const int im = static_cast<int>(m), in = static_cast<int>(n), ik = static_cast<int>(k);
-  if (in == 1) return matrix_vector(im, ik, a, b.data, c);
-  if (im == 1) return matrix_vector(in, ik, Matrix<T>{b.data, !b.transposed}, a.data, c);
+  const T beta = before == Before::add ? 1 : 0;
+  if (in == 1) return matrix_vector(im, ik, a, b.data, beta, c);
+  if (im == 1) return matrix_vector(in, ik, Matrix<T>{b.data, !b.transposed}, a.data, beta, c);
   // Rows [i, i + rows) and columns [j, j + columns) of c.
   const auto piece = [&](std::int64_t i, std::int64_t rows, std::int64_t j, std::int64_t columns) {
     gemm_call(a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
               static_cast<int>(rows), static_cast<int>(columns), ik,
               a.data + (a.transposed ? i : i * k), a.transposed ? im : ik,
-              b.data + (b.transposed ? j * k : j), b.transposed ? ik : in, c + i * n + j, in);
+              b.data + (b.transposed ? j * k : j), b.transposed ? ik : in, beta, c + i * n + j, in);
   };
   if (m * n * k < worth_cutting)
     piece(0, m, 0, n);
@@ -76,8 +79,9 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
                [&](std::int64_t j, std::int64_t end) { piece(0, m, j, end - j); });
 }
 
-template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<float>, Matrix<float>, float*);
+template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<float>, Matrix<float>, float*,
+                   Before);
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<double>, Matrix<double>,
-                   double*);
+                   double*, Before);
 
 }  // namespace xg::kernels

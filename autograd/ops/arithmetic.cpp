@@ -147,11 +147,33 @@ struct Negate : Unary<Negate> {
   static auto samples() { return unary_samples<Negate>(-2, 2); }
 };
 
+/// A number times a tensor. The number is part of the operation, not a tensor of its own.
+struct Scale : Unary<Scale> {
+  double factor = 1;
+
+  static constexpr auto name = "scale";
+  static constexpr Keep keeps = Keep::nothing;
+  template <class V>
+  V value(const V& x) const {
+    return constant<V>(factor) * x;
+  }
+  Tensor differential(std::size_t, const Tensor& t, const Record&) const {
+    return scale(t, factor);
+  }
+  std::string equation() const { return detail::text(factor, " {0}"); }
+  static auto samples() { return unary_samples<Scale>(-2, 2, by(-0.75)); }
+  static Scale by(double factor) {
+    Scale op;
+    op.factor = factor;
+    return op;
+  }
+};
+
 }  // namespace
 
 std::vector<CatalogueEntry> arithmetic() {
   return {entry<Add>(),     entry<Subtract>(), entry<Multiply>(), entry<Divide>(), entry<Maximum>(),
-          entry<Minimum>(), entry<Power>(),    entry<XLogY>(),    entry<Negate>()};
+          entry<Minimum>(), entry<Power>(),    entry<XLogY>(),    entry<Negate>(), entry<Scale>()};
 }
 
 }  // namespace ops
@@ -161,6 +183,7 @@ Tensor operator-(const Tensor& a, const Tensor& b) { return apply(ops::Subtract{
 Tensor operator*(const Tensor& a, const Tensor& b) { return apply(ops::Multiply{}, a, b); }
 Tensor operator/(const Tensor& a, const Tensor& b) { return apply(ops::Divide{}, a, b); }
 Tensor operator-(const Tensor& x) { return apply(ops::Negate{}, x); }
+Tensor scale(const Tensor& x, double factor) { return apply(ops::Scale::by(factor), x); }
 Tensor maximum(const Tensor& a, const Tensor& b) { return apply(ops::Maximum{}, a, b); }
 Tensor minimum(const Tensor& a, const Tensor& b) { return apply(ops::Minimum{}, a, b); }
 Tensor pow(const Tensor& a, const Tensor& b) { return apply(ops::Power{}, a, b); }

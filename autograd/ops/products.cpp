@@ -1,9 +1,10 @@
-// The matrix product, over any leading axes.
+// The matrix product, over any leading axes, and the affine map of a layer.
 #include <utility>
 
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/gemm.hpp"
+#include "autograd/kernels/simd.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -16,12 +17,29 @@ using detail::TensorAccess;
 // Whether the buffer holds the transpose of what the shape says.
 bool is_transposed(const Tensor& x) { return TensorAccess::buffer(x).is_lazy(); }
 
+enum class As { is, transposed };
+
+// The elements from `offset` on, or those of the transpose, as the buffer holds them.
 template <class T>
-kernels::Matrix<T> operand(const Tensor& x, std::int64_t offset) {
+kernels::Matrix<T> operand(const Tensor& x, As as, std::int64_t offset = 0) {
   const BufferRef& buffer = TensorAccess::buffer(x);
-  if (!buffer.is_lazy()) return {x.data<T>() + offset, false};
+  if (!buffer.is_lazy()) return {x.data<T>() + offset, as == As::transposed};
   return {reinterpret_cast<const T*>(buffer->source->data.load(std::memory_order_acquire)) + offset,
-          true};
+          as == As::is};
+}
+
+// The product of two matrices, either of them transposed first. What is not recorded goes to the
+// kernel at once.
+Tensor product(const Tensor& a, As a_as, const Tensor& b, As b_as) {
+  const bool ta = a_as == As::transposed, tb = b_as == As::transposed;
+  if (Tape::recording() || a.rank() != 2 || b.rank() != 2)
+    return matmul(ta ? transpose(a) : a, tb ? transpose(b) : b);
+  const std::int64_t m = a.shape()[ta], n = b.shape()[!tb], k = a.shape()[!ta];
+  Tensor out = Tensor::uninitialised({m, n}, a.dtype());
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    kernels::gemm<T>(m, n, k, operand<T>(a, a_as), operand<T>(b, b_as), out.exclusive_data<T>());
+  });
+  return out;
 }
 
 Shape leading(const Shape& shape) { return Shape(shape.data(), shape.size() - 2); }
@@ -53,13 +71,14 @@ struct MatMul {
     visit_floating(x[0].dtype(), [&]<class T>(T) {
       T* to = out.exclusive_data<T>();
       if (shape.size() == 2)
-        return kernels::gemm<T>(m, n, k, operand<T>(x[0], 0), operand<T>(x[1], 0), to);
+        return kernels::gemm<T>(m, n, k, operand<T>(x[0], As::is), operand<T>(x[1], As::is), to);
       const Shape a = leading(x[0].shape()), b = leading(x[1].shape());
       const kernels::BroadcastPlan<2> plan(leading(shape), {&a, &b});
       plan.for_each_row([&](const std::array<std::int64_t, 2>& offset) {
         for (std::int64_t i = 0; i < plan.row(); ++i, to += m * n)
-          kernels::gemm<T>(m, n, k, operand<T>(x[0], (offset[0] + i * plan.row_stride(0)) * m * k),
-                           operand<T>(x[1], (offset[1] + i * plan.row_stride(1)) * k * n), to);
+          kernels::gemm<T>(
+              m, n, k, operand<T>(x[0], As::is, (offset[0] + i * plan.row_stride(0)) * m * k),
+              operand<T>(x[1], As::is, (offset[1] + i * plan.row_stride(1)) * k * n), to);
       });
     });
     return out;
@@ -69,8 +88,10 @@ struct MatMul {
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
     const Tensor &a = r.input(0), &b = r.input(1);
     if (i == 0)
-      return is_transposed(a) ? transpose(matmul(b, transpose(g))) : matmul(g, transpose(b));
-    return is_transposed(b) ? transpose(matmul(transpose(g), a)) : matmul(transpose(a), g);
+      return is_transposed(a) ? transpose(product(b, As::is, g, As::transposed))
+                              : product(g, As::is, b, As::transposed);
+    return is_transposed(b) ? transpose(product(g, As::transposed, a, As::is))
+                            : product(a, As::transposed, g, As::is);
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 0 ? matmul(t, r.input(1)) : matmul(r.input(0), t);
@@ -99,9 +120,85 @@ struct MatMul {
   }
 };
 
+/// x wᵀ + b for rows x (m, inputs), w (outputs, inputs) and b (outputs,): one operation where
+/// transpose, matmul and add would be three.
+struct Linear {
+  static constexpr auto name = "linear";
+  static constexpr Keep keeps = keep_input(0) | keep_input(1);
+
+  Shape shape(Inputs x) const {
+    require_floating(name, x);
+    const Shape &in = x[0].shape(), &w = x[1].shape(), &b = x[2].shape();
+    if (in.size() != 2 || w.size() != 2 || b.size() != 1 || in[1] != w[1] || b[0] != w[0])
+      throw ShapeError(detail::text("[linear] inputs, weight and bias do not fit: ", in, ", ", w,
+                                    " and ", b,
+                                    "; (m, inputs), (outputs, inputs) and (outputs,) are needed"));
+    return {in[0], w[0]};
+  }
+  Tensor forward(Inputs x, const Shape& shape) const {
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
+    const std::int64_t m = shape[0], n = shape[1];
+    visit_floating(out.dtype(), [&]<class T>(T) {
+      T* const to = out.exclusive_data<T>();
+      const T* const bias = x[2].data<T>();
+      const auto same = [](const auto& b) { return b; };
+      for (std::int64_t i = 0; i < m; ++i)
+        kernels::map_row(same, n, to + i * n, kernels::Moving<T>{bias});
+      kernels::gemm<T>(m, n, x[0].shape()[1], operand<T>(x[0], As::is),
+                       operand<T>(x[1], As::transposed), to, kernels::Before::add);
+    });
+    return out;
+  }
+  // g w, gᵀ x, and the sum of the rows of g.
+  Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    if (i == 0) return product(g, As::is, r.input(1), As::is);
+    return i == 1 ? product(g, As::transposed, r.input(0), As::is) : g;
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
+    if (i == 0) return product(t, As::is, r.input(1), As::transposed);
+    return i == 1 ? product(r.input(0), As::is, t, As::transposed) : t;
+  }
+  std::string equation() const { return "{0} {1}ᵀ + {2}"; }
+  static std::vector<Sample<Linear>> samples() {
+    std::vector<Sample<Linear>> result;
+    const auto with = [](std::int64_t m, std::int64_t inputs, std::int64_t outputs) {
+      return std::vector{numbers({m, inputs}, -1, 1, 1), numbers({outputs, inputs}, -1, 1, 2),
+                         numbers({outputs}, -1, 1, 3)};
+    };
+    for (const auto& [m, in, out] : {std::array{3, 4, 2},
+                                     {1, 4, 1},
+                                     {5, 1, 17},
+                                     {1, 1, 1},
+                                     {0, 3, 2},
+                                     {2, 0, 3},
+                                     {2, 3, 0},
+                                     {9, 5, 33}})
+      result.push_back({{}, with(m, in, out)});
+    result.push_back({{},
+                      {transpose(numbers({4, 3}, -1, 1)), transpose(numbers({4, 2}, -1, 1, 2)),
+                       numbers({2}, -1, 1, 3)}});
+    result.push_back({{},
+                      {numbers({3, 4}, -1, 1), numbers({4, 2}, -1, 1), numbers({2}, -1, 1)},
+                      "inputs, weight and bias do not fit: (3, 4), (4, 2) and (2,)"});
+    result.push_back({{}, {Tensor{{1.f}}, Tensor{{1.}}, Tensor{1.}}, "types differ"});
+    return result;
+  }
+};
+
+// f, which maps the rows of a matrix, applied to all rows along the last axis of x.
+template <class F>
+Tensor over_rows(const Tensor& x, const F& f) {
+  Shape shape = x.shape();
+  const std::int64_t columns = shape.back();
+  const std::int64_t rows = element_count(shape.without(shape.size() - 1));
+  const Tensor result = f(reshape(x, {rows, columns}));
+  shape[shape.size() - 1] = result.extent(1);
+  return reshape(result, shape);
+}
+
 }  // namespace
 
-std::vector<CatalogueEntry> products() { return {entry<MatMul>()}; }
+std::vector<CatalogueEntry> products() { return {entry<MatMul>(), entry<Linear>()}; }
 
 }  // namespace ops
 
@@ -112,15 +209,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
     throw ShapeError(detail::text("[matmul] a scalar has no matrix product: ", a.shape(), " x ",
                                   b.shape(), "; write a * b"));
   // Shapes that do not fit are left to the operation, which names them.
-  if (a.rank() > 2 && b.rank() == 2 && !ops::is_transposed(a) && a.shape().back() == b.shape()[0]) {
-    // All leading axes of a are rows of one product.
-    Shape shape = a.shape();
-    const std::int64_t columns = shape.back();
-    const std::int64_t rows = element_count(shape.without(shape.size() - 1));
-    const Tensor product = matmul(reshape(a, {rows, columns}), b);
-    shape[shape.size() - 1] = b.shape().back();
-    return reshape(product, shape);
-  }
+  if (a.rank() > 2 && b.rank() == 2 && !ops::is_transposed(a) && a.shape().back() == b.shape()[0])
+    return ops::over_rows(a, [&](const Tensor& rows) { return matmul(rows, b); });
   if (a.rank() >= 2 && b.rank() >= 2) return apply(ops::MatMul{}, a, b);
   const Tensor row = a.rank() == 1 ? expand_dims(a, 0) : a;
   const Tensor column = b.rank() == 1 ? expand_dims(b, 1) : b;
@@ -135,6 +225,11 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.rank() == 1) gone.push_back(-2);
   if (b.rank() == 1) gone.push_back(-1);
   return squeeze(product, gone);
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  if (x.rank() == 0 || x.rank() == 2) return apply(ops::Linear{}, x, weight, bias);
+  return ops::over_rows(x, [&](const Tensor& rows) { return linear(rows, weight, bias); });
 }
 
 }  // namespace xg

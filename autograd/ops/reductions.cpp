@@ -18,13 +18,13 @@ using kernels::Reduction;
 
 /// A tensor seen as (outer, count, inner), to be reduced over the middle axis.
 struct Grouped {
-  Tensor x;
   std::int64_t outer = 1, count = 1, inner = 1;
+  Tensor moved;  // instead of the tensor itself, if its axes had to be moved
 };
 
 /// Reduced axes that do not stand together are first moved to the end.
 Grouped group(const Tensor& x, const Axes& axes) {
-  Grouped result{x};
+  Grouped result;
   const Shape& shape = x.shape();
   bool together = true, after = false;
   std::size_t next = 0;  // of the axes, which are ascending
@@ -46,7 +46,7 @@ Grouped group(const Tensor& x, const Axes& axes) {
       order.push_back(static_cast<std::int64_t>(i));
   for (const std::int64_t axis : axes) order.push_back(axis);
   const NoRecording scope;
-  result.x = permute(x, order);
+  result.moved = permute(x, order);
   result.outer *= result.inner;
   result.inner = 1;
   return result;
@@ -55,8 +55,9 @@ Grouped group(const Tensor& x, const Axes& axes) {
 Tensor reduce(Reduction kind, const Tensor& x, const Axes& axes, const Shape& shape) {
   Tensor out = Tensor::uninitialised(shape, x.dtype());
   const Grouped g = group(x, axes);
+  const Tensor& from = g.moved.defined() ? g.moved : x;
   visit_floating(x.dtype(), [&]<class T>(T) {
-    kernels::reduce(kind, g.outer, g.count, g.inner, g.x.data<T>(), out.exclusive_data<T>());
+    kernels::reduce(kind, g.outer, g.count, g.inner, from.data<T>(), out.exclusive_data<T>());
   });
   return out;
 }
@@ -287,7 +288,7 @@ struct ArgMax : Over<ArgMax> {
     const Grouped g = group(x[0], normalised(x[0].shape()));
     std::int64_t* to = out.exclusive_data<std::int64_t>();
     visit_floating(x[0].dtype(), [&]<class T>(T) {
-      const T* from = g.x.data<T>();
+      const T* from = (g.moved.defined() ? g.moved : x[0]).template data<T>();
       for (std::int64_t o = 0; o < g.outer; ++o)
         for (std::int64_t i = 0; i < g.inner; ++i) {
           const T* column = from + o * g.count * g.inner + i;

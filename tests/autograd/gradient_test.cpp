@@ -140,6 +140,18 @@ TEST_CASE("the two passes are adjoint for intermediates and repetitions, too", "
   CHECK(forward == back[0].item() + 10 * back[1].item() + 100 * back[2].item());
 }
 
+TEST_CASE("a tensor may be asked for twice", "[gradient]") {
+  const Tensor x = numbers({3}), y = numbers({3}, -1, 1, 2);
+  const Tape tape;
+  const Tensor loss = sum(x * y);
+  const std::vector<Tensor> g = gradient(loss, {x, y, x, loss, x});
+  REQUIRE_CLOSE(g[0], y, 0);
+  REQUIRE_CLOSE(g[1], x, 0);
+  REQUIRE_CLOSE(g[2], y, 0);
+  REQUIRE_CLOSE(g[3], Tensor(1.), 0);
+  REQUIRE_CLOSE(g[4], y, 0);
+}
+
 TEST_CASE("what the loss does not depend on", "[gradient]") {
   const Tensor x(2.0), other{1., 2.};
   const Tape tape;

@@ -167,6 +167,29 @@ TEST_CASE("products carry NaN and infinity on", "[matmul]") {
   }
 }
 
+TEST_CASE("an affine map is a product and a sum, over any leading axes", "[matmul]") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const Shape& shape : {Shape{4}, Shape{1, 4}, Shape{3, 4}, Shape{2, 3, 4}, Shape{0, 4},
+                               Shape{2, 0, 4}, Shape{70, 4}}) {
+      INFO(shape << " " << dtype);
+      const Tensor x = numbers(shape, -1, 1, 1, dtype), w = numbers({17, 4}, -1, 1, 2, dtype),
+                   b = numbers({17}, -1, 1, 3, dtype);
+      CHECK(difference(linear(x, w, b), matmul(x, transpose(w)) + b, 1e-5, 1e-6) == "");
+      const Tensor stored = stored_transposed({17, 4}, 2, dtype);
+      CHECK(difference(linear(x, stored, b), matmul(x, transpose(stored)) + b, 1e-5, 1e-6) == "");
+      if (dtype == DType::float64)
+        CHECK(gradcheck([&](const Tensor& v, const Tensor& u,
+                            const Tensor& c) { return sum(square(linear(v, u, c))); },
+                        x, w, b));
+    }
+  REQUIRE_ERROR(linear(zeros({2, 3}), zeros({4, 5}), zeros({4})), ShapeError,
+                "[linear] inputs, weight and bias do not fit: (2, 3), (4, 5) and (4,)");
+  REQUIRE_ERROR(linear(zeros({}), zeros({4, 5}), zeros({4})), ShapeError, "do not fit: (), (4, 5)");
+  REQUIRE_ERROR(linear(zeros({2, 5}), zeros({4, 5}), zeros({5})), ShapeError, "and (5,)");
+  REQUIRE_ERROR(linear(Tensor(), zeros({4, 5}), zeros({4})), DTypeError,
+                "[linear] input 0 is undefined");
+}
+
 TEST_CASE("products that cannot be say so in the caller's shapes", "[matmul]") {
   const auto error = [](const Shape& a, const Shape& b, const char* text) {
     REQUIRE_ERROR(matmul(zeros(a), zeros(b)), ShapeError, text);

@@ -144,7 +144,7 @@ TEST_CASE("to() converts every parameter, and the module works on in the other t
   net.to(DType::float64);
   for (const ParameterRef& p : net.parameters()) CHECK(p.value().dtype() == DType::float64);
   CHECK(net(cast(x, DType::float64)).dtype() == DType::float64);
-  REQUIRE_ERROR(net(x), DTypeError, "[matmul] types differ: float32 (1, 4) and float64 (4, 3)");
+  REQUIRE_ERROR(net(x), DTypeError, "[linear] types differ: float32 (1, 4) and float64 (3, 4)");
 }
 
 TEST_CASE("copy_parameters copies between modules of one structure") {
