@@ -87,6 +87,8 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 // 1 with keepdims. Sums have a fixed order, whatever the number of threads.
 
 Tensor sum(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
+/// The sum of squares.
+Tensor squared_norm(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 Tensor prod(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 /// The sum of squared distances from the mean, divided by n - ddof; not finite unless n > ddof.

@@ -161,9 +161,12 @@ void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tenso
       const Shape& shape = m.nodes[input].output.shape();
       if (change.shape() != shape) change = sum_to(change, shape);
       Tensor& sum = adjoints[input];
-      sum = sum.defined() ? sum + change : std::move(change);
+      if (sum.defined())
+        sum = sum + change;
+      else
+        sum = std::move(change);
     }
-    if (marks[n] != source) adjoints[n] = Tensor();
+    if (marks[n] != source) TensorAccess::set_buffer(adjoints[n], {});
   }
 
   for (std::size_t i = 0; i < sources.size(); ++i) {

@@ -33,6 +33,11 @@ void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, const 
 // enough that the pieces together cost little more than the whole.
 constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, extent_of_a_piece = 512;
 
+// OpenBLAS (0.3.21, AVX-512) multiplies small matrices without packing them, but not by a transpose
+// with k below 32. That is turned over first: 10 x 10 x 30 takes 210 ns instead of 360, 256 x 10 x
+// 30 takes 2.2 µs instead of 3.9, and no shape was found that loses.
+constexpr std::int64_t few_inner = 32, few_columns = 128;
+
 // y (rows) = matrix (rows, columns) · x + beta y
 template <class T>
 void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T beta, T* y) {
@@ -62,6 +67,12 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   const T beta = before == Before::add ? 1 : 0;
   if (in == 1) return matrix_vector(im, ik, a, b.data, beta, c);
   if (im == 1) return matrix_vector(in, ik, Matrix<T>{b.data, !b.transposed}, a.data, beta, c);
+  T turned[few_inner * few_columns];
+  if (!a.transposed && b.transposed && k < few_inner && n <= few_columns) {
+    for (std::int64_t i = 0; i < k; ++i)
+      for (std::int64_t j = 0; j < n; ++j) turned[i * n + j] = b.data[j * k + i];
+    b = {turned, false};
+  }
   // Rows [i, i + rows) and columns [j, j + columns) of c.
   const auto piece = [&](std::int64_t i, std::int64_t rows, std::int64_t j, std::int64_t columns) {
     gemm_call(a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,

@@ -12,39 +12,63 @@
 namespace xg::kernels {
 namespace {
 
-struct Sum {
+// A reduction takes in an element, and merges what parts have come to.
+template <class Self>
+struct Plain {
+  template <class V>
+  static V take(const V& a, const V& x) {
+    return Self::merge(a, x);
+  }
+};
+struct Sum : Plain<Sum> {
   static constexpr double identity = 0;
   template <class V>
-  static V combine(const V& a, const V& b) {
+  static V merge(const V& a, const V& b) {
     return a + b;
   }
 };
-struct Product {
+struct Squares {
+  static constexpr double identity = 0;
+  template <class V>
+  static V take(const V& a, const V& x) {
+    return a + x * x;
+  }
+  template <class V>
+  static V merge(const V& a, const V& b) {
+    return a + b;
+  }
+};
+struct Product : Plain<Product> {
   static constexpr double identity = 1;
   template <class V>
-  static V combine(const V& a, const V& b) {
+  static V merge(const V& a, const V& b) {
     return a * b;
   }
 };
-struct Maximum {
+struct Maximum : Plain<Maximum> {
   static constexpr double identity = -std::numeric_limits<double>::infinity();
   template <class V>
-  static V combine(const V& a, const V& b) {
+  static V merge(const V& a, const V& b) {
     return xsimd::select((b > a) | is_nan(b), b, a);
   }
 };
-struct Minimum {
+struct Minimum : Plain<Minimum> {
   static constexpr double identity = std::numeric_limits<double>::infinity();
   template <class V>
-  static V combine(const V& a, const V& b) {
+  static V merge(const V& a, const V& b) {
     return xsimd::select((b < a) | is_nan(b), b, a);
   }
 };
 
-template <class R, class T>
-T combine_scalars(T a, T b) {
-  return R::combine(Batch<T>(a), Batch<T>(b)).get(0);
-}
+// Of what parts have come to.
+template <class R>
+struct Parts : Plain<Parts<R>> {
+  static constexpr double identity = R::identity;
+  template <class V>
+  static V merge(const V& a, const V& b) {
+    return R::merge(a, b);
+  }
+};
 
 // Errors grow with the length of a run, so long ones are cut.
 constexpr std::int64_t run_length = 32768, run_rows = 256;
@@ -58,14 +82,15 @@ T reduce_run(const T* in, std::int64_t n) {
   for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
     for (std::int64_t p = 0; p < 4; ++p)
       parts[static_cast<std::size_t>(p)] =
-          R::combine(parts[static_cast<std::size_t>(p)], load(in + i + p * lanes<T>));
-  for (; i + lanes<T> <= n; i += lanes<T>) parts[0] = R::combine(parts[0], load(in + i));
-  const V all = R::combine(R::combine(parts[0], parts[1]), R::combine(parts[2], parts[3]));
+          R::take(parts[static_cast<std::size_t>(p)], load(in + i + p * lanes<T>));
+  for (; i + lanes<T> <= n; i += lanes<T>) parts[0] = R::take(parts[0], load(in + i));
+  const V all = R::merge(R::merge(parts[0], parts[1]), R::merge(parts[2], parts[3]));
   alignas(64) T lane[V::size];
   all.store_aligned(lane);
-  for (std::int64_t k = 0; i < n; ++i, ++k) lane[k] = combine_scalars<R>(lane[k], in[i]);
+  for (std::int64_t k = 0; i < n; ++i, ++k) lane[k] = R::take(V(lane[k]), V(in[i])).get(0);
   for (std::size_t width = V::size / 2; width > 0; width /= 2)
-    for (std::size_t k = 0; k < width; ++k) lane[k] = combine_scalars<R>(lane[k], lane[k + width]);
+    for (std::size_t k = 0; k < width; ++k)
+      lane[k] = R::merge(V(lane[k]), V(lane[k + width])).get(0);
   return lane[0];
 }
 
@@ -89,7 +114,7 @@ void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
           reduce_run<R>(in + k / runs * count + begin, std::min(run_length, count - begin));
     }
   });
-  for (std::int64_t o = 0; o < outer; ++o) out[o] = reduce_run<R>(partial + o * runs, runs);
+  for (std::int64_t o = 0; o < outer; ++o) out[o] = reduce_run<Parts<R>>(partial + o * runs, runs);
 }
 
 // A few columns whose running values stay in registers.
@@ -105,9 +130,8 @@ void reduce_narrow(std::int64_t count, std::int64_t stride, std::int64_t width, 
     run.fill(identity);
     for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
       for (std::size_t b = 0; b < batches; ++b)
-        run[b] =
-            R::combine(run[b], load(in + r * stride + static_cast<std::int64_t>(b) * lanes<T>));
-    for (std::size_t b = 0; b < batches; ++b) total[b] = R::combine(total[b], run[b]);
+        run[b] = R::take(run[b], load(in + r * stride + static_cast<std::int64_t>(b) * lanes<T>));
+    for (std::size_t b = 0; b < batches; ++b) total[b] = R::merge(total[b], run[b]);
   }
   for (std::int64_t b = 0; b < batches; ++b)
     store_first(out + b * lanes<T>, total[static_cast<std::size_t>(b)],
@@ -119,16 +143,14 @@ template <class R, class T>
 void reduce_wide(std::int64_t count, std::int64_t stride, std::int64_t width, const T* in, T* out) {
   constexpr std::int64_t tile = 1024;
   alignas(64) T total[tile], run[tile];
-  const auto add = [&](T* to, const T* from) {
-    for (std::int64_t i = 0; i < width; i += lanes<T>)
-      store(to + i, R::combine(load(to + i), load(from + i)));
-  };
   std::fill_n(total, tile, static_cast<T>(R::identity));
   for (std::int64_t begin = 0; begin < count; begin += run_rows) {
     std::fill_n(run, tile, static_cast<T>(R::identity));
     for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
-      add(run, in + r * stride);
-    add(total, run);
+      for (std::int64_t i = 0; i < width; i += lanes<T>)
+        store(run + i, R::take(load(run + i), load(in + r * stride + i)));
+    for (std::int64_t i = 0; i < width; i += lanes<T>)
+      store(total + i, R::merge(load(total + i), load(run + i)));
   }
   std::copy_n(total, width, out);
 }
@@ -176,6 +198,8 @@ void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t
   switch (kind) {
     case Reduction::sum:
       return reduce_with<Sum>(outer, count, inner, in, out);
+    case Reduction::squares:
+      return reduce_with<Squares>(outer, count, inner, in, out);
     case Reduction::product:
       return reduce_with<Product>(outer, count, inner, in, out);
     case Reduction::maximum:

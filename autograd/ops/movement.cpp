@@ -179,10 +179,11 @@ struct BroadcastTo {
   }
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
-    const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       const T* in = x[0].data<T>();
       T* to_row = out.exclusive_data<T>();
+      if (x[0].size() == 1) return void(std::fill_n(to_row, out.size(), *in));
+      const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
       plan.for_each_row([&](const std::array<std::int64_t, 1>& offset) {
         if (plan.row_stride(0) == 0)
           std::fill_n(to_row, plan.row(), in[offset[0]]);

@@ -4,6 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/gemm.hpp"
+#include "autograd/kernels/reduce.hpp"
 #include "autograd/kernels/simd.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -38,6 +39,17 @@ Tensor product(const Tensor& a, As a_as, const Tensor& b, As b_as) {
   Tensor out = Tensor::uninitialised({m, n}, a.dtype());
   visit_floating(out.dtype(), [&]<class T>(T) {
     kernels::gemm<T>(m, n, k, operand<T>(a, a_as), operand<T>(b, b_as), out.exclusive_data<T>());
+  });
+  return out;
+}
+
+// The sum of the rows of a matrix, likewise.
+Tensor sum_of_rows(const Tensor& x) {
+  if (Tape::recording()) return sum(x, 0);
+  Tensor out = Tensor::uninitialised(x.shape()[1], x.dtype());
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    kernels::reduce(kernels::Reduction::sum, 1, x.shape()[0], x.shape()[1], x.data<T>(),
+                    out.exclusive_data<T>());
   });
   return out;
 }
@@ -152,7 +164,7 @@ struct Linear {
   // g w, gᵀ x, and the sum of the rows of g.
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
     if (i == 0) return product(g, As::is, r.input(1), As::is);
-    return i == 1 ? product(g, As::transposed, r.input(0), As::is) : g;
+    return i == 1 ? product(g, As::transposed, r.input(0), As::is) : sum_of_rows(g);
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     if (i == 0) return product(t, As::is, r.input(1), As::transposed);

@@ -137,6 +137,24 @@ struct Sum : Over<Sum> {
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return collected(t); }
 };
 
+struct SquaredNorm : Over<SquaredNorm> {
+  static constexpr auto name = "squared_norm";
+  static constexpr Keep keeps = Keep::inputs;
+  static constexpr bool of_nothing = true;
+  Tensor forward(Inputs x, const Shape& shape) const {
+    return reduce(Reduction::squares, x[0], normalised(x[0].shape()), shape);
+  }
+  // 2 x for each element.
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    if (g.size() == 1 && !Tape::recording()) return scale(r.input(0), 2 * g.item());
+    return expanded(scale(g, 2), r) * r.input(0);
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return scale(collected(t * r.input(0)), 2);
+  }
+  std::string equation() const { return "‖{0}‖²" + (axes.empty() ? "" : "_" + to_string(axes)); }
+};
+
 struct Mean : Over<Mean> {
   static constexpr auto name = "mean", symbol = "mean";
   static constexpr Keep keeps = Keep::nothing;
@@ -161,7 +179,7 @@ struct Var : Over<Var> {
   static constexpr bool of_nothing = true;
   Tensor forward(Inputs x, const Shape&) const {
     const NoRecording scope;
-    return collected(square(x[0] - mean(x[0], axes, true))) / divisor(x[0].shape());
+    return squared_norm(x[0] - mean(x[0], axes, true), axes, keepdims) / divisor(x[0].shape());
   }
   // 2 (x − mean) / (n − ddof); what the mean itself contributes sums to zero.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
@@ -339,14 +357,17 @@ struct LogSumExp : Over<LogSumExp> {
 }  // namespace
 
 std::vector<CatalogueEntry> reductions() {
-  return {entry<Sum>(), entry<Mean>(), entry<Var>(),    entry<Prod>(),
-          entry<Max>(), entry<Min>(),  entry<ArgMax>(), entry<LogSumExp>()};
+  return {entry<Sum>(), entry<SquaredNorm>(), entry<Mean>(),   entry<Var>(),      entry<Prod>(),
+          entry<Max>(), entry<Min>(),         entry<ArgMax>(), entry<LogSumExp>()};
 }
 
 }  // namespace ops
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdims) {
   return apply(ops::Sum::over(axes, keepdims), x);
+}
+Tensor squared_norm(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::SquaredNorm::over(axes, keepdims), x);
 }
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdims) {
   return apply(ops::Mean::over(axes, keepdims), x);
