@@ -5,7 +5,6 @@
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/gemm.hpp"
 #include "autograd/kernels/reduce.hpp"
-#include "autograd/kernels/simd.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -151,13 +150,8 @@ struct Linear {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     const std::int64_t m = shape[0], n = shape[1];
     visit_floating(out.dtype(), [&]<class T>(T) {
-      T* const to = out.exclusive_data<T>();
-      const T* const bias = x[2].data<T>();
-      const auto same = [](const auto& b) { return b; };
-      for (std::int64_t i = 0; i < m; ++i)
-        kernels::map_row(same, n, to + i * n, kernels::Moving<T>{bias});
       kernels::gemm<T>(m, n, x[0].shape()[1], operand<T>(x[0], As::is),
-                       operand<T>(x[1], As::transposed), to, kernels::Before::add);
+                       operand<T>(x[1], As::transposed), out.exclusive_data<T>(), x[2].data<T>());
     });
     return out;
   }
