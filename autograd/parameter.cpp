@@ -42,10 +42,7 @@ Parameter& Parameter::operator=(Parameter&& other) {
   return *this;
 }
 
-const Tensor& Parameter::value() const noexcept {
-  static const Tensor undefined;
-  return value_ ? *value_ : undefined;
-}
+const Tensor Parameter::undefined;
 
 ParameterRef::ParameterRef(std::string name, const Parameter& parameter)
     : name_(std::move(name)), value_(parameter.value_) {

@@ -17,7 +17,6 @@ using detail::text;
 
 namespace {
 thread_local Tape* innermost = nullptr;  // the newest tape alive on this thread
-thread_local Tape* recorder = nullptr;   // the tape that records, if any
 enum Mark : char { unneeded, needed, source, taken };
 }  // namespace
 
@@ -38,9 +37,8 @@ void Tape::clear() {
   serial_ = detail::unique_id();
 }
 
-Tape* Tape::recording() noexcept { return recorder; }
-NoRecording::NoRecording() noexcept : suspended_(std::exchange(recorder, nullptr)) {}
-NoRecording::~NoRecording() { recorder = suspended_; }
+NoRecording::NoRecording() noexcept : suspended_(std::exchange(Tape::recorder, nullptr)) {}
+NoRecording::~NoRecording() { Tape::recorder = suspended_; }
 
 // Recording ------------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ struct Over {
 
   Shape shape(Inputs x) const {
     require_floating(Self::name, x);
+    if (axes.empty() && !keepdims) return {};
     return reduced_shape(x[0].shape(), normalised(x[0].shape()), keepdims);
   }
   Axes normalised(const Shape& shape) const {
