@@ -61,6 +61,7 @@ struct Slice {
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const {
     return slice(t, axis, start, stop, step);
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const {
     return text("{0}[axis ", axis, ": ", start, ":", stop, ":", step, "]");
   }
@@ -77,6 +78,10 @@ struct Slice {
             {{1, 1, 5, 3}, {x}},
             {{0, 0, 4, 0}, {x}, "the step must be positive, not 0"},
             {{3, 0, 1, 1}, {x}, "axis 3 is out of range"}};
+  }
+  static std::vector<Sample<Slice>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{1, side / 4, 3 * side / 4, 1}, {numbers({side, side}, -1, 1)}}};
   }
 
  private:
@@ -122,6 +127,7 @@ struct Embed {
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const {
     return embed(t, axis, start, extent, step);
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const {
     return text("embed({0}, axis ", axis, " from ", start, " step ", step, " of ", extent, ")");
   }
@@ -135,6 +141,10 @@ struct Embed {
             {{0, -1, 4, 1}, {x}, "2 positions from -1 in steps of 1 do not fit into 4"},
             {{0, 0, 4, 0}, {x}, "the step must be positive, not 0"}};
   }
+  static std::vector<Sample<Embed>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{1, side / 2, 2 * side, 1}, {numbers({side, side}, -1, 1)}}};
+  }
 };
 
 /// Row numbers, checked and counted from the front.
@@ -142,6 +152,11 @@ std::int64_t checked_row(std::string_view name, std::int64_t index, std::int64_t
   if (index < -rows || index >= rows)
     throw ShapeError(text("[", name, "] row ", index, " is out of range for ", rows, " rows"));
   return index < 0 ? index + rows : index;
+}
+
+/// `count` random positions below `end`, for samples.
+Tensor positions(std::int64_t count, std::int64_t end) {
+  return cast(numbers({count}, 0, static_cast<double>(end)), DType::int64);
 }
 
 void require_indices(std::string_view name, const Tensor& indices) {
@@ -176,6 +191,7 @@ struct Take {
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 1 ? Tensor() : take(t, r.input(1));
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return "{0}[{1}]"; }
   static std::vector<Sample<Take>> samples() {
     const Tensor x = numbers({4, 3}, -1, 1);
@@ -188,6 +204,10 @@ struct Take {
             {{}, {x, Tensor{-5}}, "row -5 is out of range for 4 rows"},
             {{}, {x, Tensor{1.0}}, "indices must be int64, not float64"},
             {{}, {Tensor(1.0), Tensor{0}}, "a scalar has no rows"}};
+  }
+  static std::vector<Sample<Take>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{}, {numbers({side, side}, -1, 1), positions(side, side)}}};
   }
 };
 
@@ -224,6 +244,9 @@ struct ScatterAdd {
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 1 ? Tensor() : scatter_add(t, r.input(1), rows);
   }
+  static double flops(const Record& r) {
+    return static_cast<double>(element_count(r.input_shape(0)));
+  }
   std::string equation() const { return text("scatter_add({0}, {1}, ", rows, ")"); }
   static std::vector<Sample<ScatterAdd>> samples() {
     return {{{4}, {numbers({3, 2}, -1, 1), Tensor{1, 3, 1}}},
@@ -233,6 +256,10 @@ struct ScatterAdd {
             {{2}, {numbers({1, 2}, -1, 1), Tensor{2}}, "row 2 is out of range for 2 rows"},
             {{2}, {numbers({3}, -1, 1), Tensor{0, 1}}, "do not match indices of shape (2,)"},
             {{2}, {numbers({1}, -1, 1), Tensor{0.}}, "indices must be int64, not float64"}};
+  }
+  static std::vector<Sample<ScatterAdd>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{side}, {numbers({side, side}, -1, 1), positions(side, side)}}};
   }
 };
 
@@ -264,6 +291,7 @@ struct OneHot {
   }
   Tensor vjp(std::size_t, const Tensor&, const Record&) const { return {}; }
   Tensor jvp(std::size_t, const Tensor&, const Record&) const { return {}; }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("one_hot({0}, ", classes, ")"); }
   static std::vector<Sample<OneHot>> samples() {
     return {{{3}, {Tensor{0, 2, 1}}},
@@ -272,6 +300,9 @@ struct OneHot {
             {{3}, {Tensor{0, 3}}, "label 3 is not one of 3 classes"},
             {{3}, {Tensor{-1}}, "label -1 is not one of 3 classes"},
             {{3}, {Tensor{1.0}}, "indices must be int64, not float64"}};
+  }
+  static std::vector<Sample<OneHot>> at_size(std::int64_t n) {
+    return {{{10}, {positions(n / 10, 10)}}};
   }
 };
 

@@ -44,6 +44,7 @@ struct Reshape {
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return reshape(t, r.output_shape());
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("reshape({0}, ", to, ")"); }
   static std::vector<Sample<Reshape>> samples() {
     return {{{Shape{6}}, {numbers({2, 3}, -1, 1)}},
@@ -98,6 +99,7 @@ struct Transpose {
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record&) const { return transpose(g); }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return transpose(t); }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return "{0}ᵀ"; }
   static std::vector<Sample<Transpose>> samples() {
     return {{{}, {numbers({2, 3}, -1, 1)}},
@@ -141,6 +143,7 @@ struct Permute {
     return permute(g, back);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return permute(t, axes); }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("permute({0}, ", axes, ")"); }
   static std::vector<Sample<Permute>> samples() {
     return {{{Axes{1, 0}}, {numbers({2, 3}, -1, 1)}},
@@ -195,6 +198,7 @@ struct BroadcastTo {
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record&) const { return g; }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return t; }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("broadcast({0}, ", to, ")"); }
   static std::vector<Sample<BroadcastTo>> samples() {
     return {{{Shape{2, 3}}, {numbers({3}, -1, 1)}},
@@ -205,6 +209,11 @@ struct BroadcastTo {
             {{Shape{0, 3}}, {numbers({3}, -1, 1)}},
             {{Shape{2}}, {numbers({3}, -1, 1)}, "shapes do not broadcast: (3,) and (2,)"},
             {{Shape{1}}, {numbers({3}, -1, 1)}, "(3,) cannot become (1,)"}};
+  }
+  static std::vector<Sample<BroadcastTo>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{Shape{side, side}}, {numbers({side}, -1, 1)}},
+            {{Shape{side, side}}, {numbers({side, 1}, -1, 1)}}};
   }
 };
 
@@ -255,6 +264,7 @@ struct Concatenate {
     const Shape shape = r.output_shape();
     return embed(t, axis, offset(i, r), shape[normalise_axis(name, axis, shape.size())]);
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("concatenate_", axis, "({...})"); }
   static std::vector<Sample<Concatenate>> samples() {
     const Tensor a = numbers({2, 3}, -1, 1, 1), b = numbers({2, 3}, -1, 1, 2);

@@ -75,6 +75,10 @@ struct MatMul {
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 0 ? matmul(t, r.input(1)) : matmul(r.input(0), t);
   }
+  double flops(const Record& r) const {
+    const auto size = static_cast<double>(element_count(r.output_shape()));
+    return 2 * static_cast<double>(r.input_shape(0).back()) * size;
+  }
   std::string equation() const { return "{0} {1}"; }
   static std::vector<Sample<MatMul>> samples() {
     std::vector<Sample<MatMul>> result;
@@ -96,6 +100,10 @@ struct MatMul {
     result.push_back({{}, {numbers({2}, 0, 1), numbers({2, 2}, 0, 1)}, "matrices are needed"});
     result.push_back({{}, {Tensor{{1.f}}, Tensor{{1.}}}, "types differ"});
     return result;
+  }
+  static std::vector<Sample<MatMul>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n / 2);
+    return {{{}, {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2)}}};
   }
 };
 

@@ -16,6 +16,10 @@ struct Normalised {
     normalise_axes(Self::name, axes, x[0].rank());
     return x[0].shape();
   }
+  // The largest, the difference from it, its exponential, their sum, and what is made of these.
+  double flops(const Record& r) const {
+    return 5 * static_cast<double>(element_count(r.output_shape()));
+  }
   std::string equation() const { return std::string(Self::name) + "_" + to_string(axes) + "({0})"; }
   static Self over(const Axes& axes) {
     Self op;
@@ -32,6 +36,12 @@ struct Normalised {
     result.push_back({over({1}), {numbers({3}, 0, 1)}, "axis 1 is out of range"});
     result.push_back({over({-1}), {Tensor{1, 2}}, "input 0 is int64"});
     return result;
+  }
+  static std::vector<Sample<Self>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{over({0}), {numbers({side, side}, -3, 3)}},
+            {over({1}), {numbers({side, side}, -3, 3)}},
+            {over({1}), {numbers({n / 10, 10}, -3, 3)}}};
   }
 };
 
