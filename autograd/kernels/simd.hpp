@@ -1,12 +1,16 @@
-// The SIMD vocabulary of the kernels: one batch type over xsimd 8 to 13, loops over rows, and the
-// functions that xsimd has under other names or not at all.
+// The SIMD vocabulary of the kernels: one batch type over xsimd 8 to 13, and the functions that
+// xsimd has under other names or not at all.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
 namespace xg::kernels {
 
@@ -31,26 +35,30 @@ void store_first(T* to, const Batch<T>& batch, std::int64_t count) {
   std::memcpy(to, lane, static_cast<std::size_t>(count) * sizeof(T));
 }
 
-/// out[i] = f(a[i]...) for a row of n elements. Whole batches are loaded and stored even at the
-/// end: what lies behind the row belongs to the buffer (see Buffer) and is written after it, by
-/// the next row, or never read.
-template <class T, class F, class... In>
-void map_row(const F& f, std::int64_t n, T* out, const In&... in) {
-  for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
+/// As store, but past the cache, for results too large to stay there: a line need not be read
+/// before it is overwritten. `to` is aligned to the batch. finish_streaming() comes before anybody
+/// else may read.
+template <class T>
+void stream(T* to, const Batch<T>& batch) {
+#ifdef __AVX512F__
+  if constexpr (sizeof batch == 64)
+    return _mm512_stream_si512(reinterpret_cast<__m512i*>(to), std::bit_cast<__m512i>(batch));
+#endif
+#ifdef __AVX__
+  if constexpr (sizeof batch == 32)
+    return _mm256_stream_si256(reinterpret_cast<__m256i*>(to), std::bit_cast<__m256i>(batch));
+#endif
+#ifdef __SSE2__
+  if constexpr (sizeof batch == 16)
+    return _mm_stream_si128(reinterpret_cast<__m128i*>(to), std::bit_cast<__m128i>(batch));
+#endif
+  store(to, batch);
 }
-
-/// An input of map_row that advances with the row.
-template <class T>
-struct Moving {
-  const T* from;
-  Batch<T> at(std::int64_t i) const { return load(from + i); }
-};
-/// An input of map_row that is one number for the whole row.
-template <class T>
-struct Fixed {
-  Batch<T> value;
-  Batch<T> at(std::int64_t) const { return value; }
-};
+inline void finish_streaming() {
+#ifdef __SSE2__
+  _mm_sfence();
+#endif
+}
 
 /// f of each lane.
 template <class V, class F>

@@ -3,6 +3,7 @@
 
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
+#include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/transpose.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -185,13 +186,14 @@ struct BroadcastTo {
     const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       const T* in = x[0].data<T>();
-      T* to_row = out.exclusive_data<T>();
-      plan.for_each_row([&](const std::array<std::int64_t, 1>& offset) {
-        if (plan.row_stride(0) == 0)
-          std::fill_n(to_row, plan.row(), in[offset[0]]);
-        else
-          std::copy_n(in + offset[0], plan.row(), to_row);
-        to_row += plan.row();
+      T* const to_all = out.exclusive_data<T>();
+      kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+        plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
+          if (plan.row_stride(0) == 0)
+            std::fill_n(to_all + at, count, in[offset[0]]);
+          else
+            std::copy_n(in + offset[0], count, to_all + at);
+        });
       });
     });
     return out;

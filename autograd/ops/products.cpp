@@ -56,8 +56,9 @@ struct MatMul {
         return kernels::gemm<T>(m, n, k, operand<T>(x[0], 0), operand<T>(x[1], 0), to);
       const Shape a = leading(x[0].shape()), b = leading(x[1].shape());
       const kernels::BroadcastPlan<2> plan(leading(shape), {&a, &b});
-      plan.for_each_row([&](const std::array<std::int64_t, 2>& offset) {
-        for (std::int64_t i = 0; i < plan.row(); ++i, to += m * n)
+      const std::int64_t products = element_count(leading(shape));
+      plan.for_each_row(0, products, [&](const auto& offset, std::int64_t, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i, to += m * n)
           kernels::gemm<T>(m, n, k, operand<T>(x[0], (offset[0] + i * plan.row_stride(0)) * m * k),
                            operand<T>(x[1], (offset[1] + i * plan.row_stride(1)) * k * n), to);
       });

@@ -1,0 +1,62 @@
+// Loops that write an array from whole SIMD batches.
+#pragma once
+
+#include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/simd.hpp"
+
+namespace xg::kernels {
+
+/// Bytes of a result from which on it is written past the cache: measured, where that costs the
+/// next reader less than it spares the writer.
+inline constexpr std::int64_t streamed_bytes = std::int64_t{32} << 20;
+
+/// As map, for more than one range. Kept apart so that what calls map for a few elements stays
+/// small.
+template <class T, class F>
+[[gnu::noinline]] void map_ranges(std::int64_t n, T* out, const F& f) {
+  const bool streamed = n * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
+  for_several_ranges(n, elementwise_grain, [=](std::int64_t i, std::int64_t end) {
+    const F g = f;  // copies, which no store can be thought to change
+    T* const to = out;
+    if (streamed) {
+      for (; i < end; i += lanes<T>) stream<T>(to + i, g(i));
+      finish_streaming();
+    } else {
+      for (; i < end; i += lanes<T>) store<T>(to + i, g(i));
+    }
+  });
+}
+
+/// out[0..n) = f(0), f(lanes), ..., where f(i) gives the batch of the elements from i on; the last
+/// is stored as a whole, see Buffer. `out` is the beginning of a buffer.
+template <class T, class F>
+void map(std::int64_t n, T* out, const F& f) {
+  if (n > elementwise_grain) return map_ranges(n, out, f);
+  for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(i));
+}
+
+/// out[i] = f(a[i]...) for a row of n elements. Whole batches are stored even at the end, where
+/// `room` elements from `out` on may be written: the next row is written after it.
+template <class T, class F, class... In>
+void map_row(const F& f, std::int64_t n, std::int64_t room, T* out, const In&... in) {
+  const std::int64_t rest = n % lanes<T>;
+  const std::int64_t whole = n - rest + lanes<T> <= room ? n : n - rest;
+  std::int64_t i = 0;
+  for (; i < whole; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
+  if (i < n) store_first<T>(out + i, f(in.at(i)...), rest);
+}
+
+/// An input that advances with the output.
+template <class T>
+struct Moving {
+  const T* from;
+  Batch<T> at(std::int64_t i) const { return load(from + i); }
+};
+/// An input that is one number everywhere.
+template <class T>
+struct Fixed {
+  Batch<T> value;
+  Batch<T> at(std::int64_t) const { return value; }
+};
+
+}  // namespace xg::kernels

@@ -1,0 +1,72 @@
+// Tensors so large that loops are cut into ranges, or write past the cache: every element is what a
+// plain loop gives. That the number of threads makes no difference is the catalogue's test.
+#include "tests/support/tensors.hpp"
+
+using namespace xg;
+using namespace xg::test;
+
+namespace {
+
+/// The elements of a tensor as T, without a copy.
+template <class T>
+struct View {
+  const T* from;
+  std::int64_t columns;
+  explicit View(const Tensor& x)
+      : from(x.data<T>()), columns(x.rank() == 0 ? 1 : x.shape().back()) {}
+  T operator()(std::int64_t i) const { return from[i]; }
+  T operator()(std::int64_t row, std::int64_t column) const { return from[row * columns + column]; }
+};
+
+/// How many elements of a (rows, columns) tensor differ from f(row, column).
+template <class T, class F>
+std::int64_t wrong(const Tensor& x, F f) {
+  const View<T> view(x);
+  std::int64_t result = 0;
+  for (std::int64_t r = 0, i = 0; i < x.size(); ++r)
+    for (std::int64_t c = 0; c < view.columns; ++c, ++i) result += view(i) != f(r, c);
+  return result;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("results that are written past the cache", "[large]", float, double) {
+  const std::int64_t n =
+      (std::int64_t{32} << 20) / static_cast<std::int64_t>(sizeof(TestType)) + 37;
+  const Tensor x = arange(n, dtype_of<TestType>);
+  const auto expect = [](auto f) {
+    return [f](std::int64_t, std::int64_t i) { return f(static_cast<TestType>(i)); };
+  };
+  CHECK(wrong<TestType>(-x, expect([](TestType v) { return -v; })) == 0);
+  CHECK(wrong<TestType>(x + x, expect([](TestType v) { return v + v; })) == 0);
+  CHECK(wrong<TestType>(2 - x, expect([](TestType v) { return 2 - v; })) == 0);
+}
+
+TEMPLATE_TEST_CASE("large tensors broadcast", "[large]", float, double) {
+  constexpr DType dtype = dtype_of<TestType>;
+  for (const auto& [rows, columns] : {std::pair<std::int64_t, std::int64_t>{20011, 10},
+                                      {15013, 17},
+                                      {301, 643},
+                                      {3, 70001},
+                                      {66001, 3}}) {
+    INFO(rows << " x " << columns);
+    const Tensor x = numbers({rows, columns}, -1, 1, 1, dtype);
+    const Tensor row = numbers({columns}, -1, 1, 2, dtype);
+    const Tensor column = numbers({rows, 1}, -1, 1, 3, dtype);
+    const View<TestType> vx(x), vr(row), vc(column);
+    CHECK(wrong<TestType>(x * row, [&](auto r, auto c) { return vx(r, c) * vr(c); }) == 0);
+    CHECK(wrong<TestType>(row - x, [&](auto r, auto c) { return vr(c) - vx(r, c); }) == 0);
+    CHECK(wrong<TestType>(x - column, [&](auto r, auto c) { return vx(r, c) - vc(r); }) == 0);
+    CHECK(wrong<TestType>(column - x, [&](auto r, auto c) { return vc(r) - vx(r, c); }) == 0);
+    CHECK(wrong<TestType>(column * row, [&](auto r, auto c) { return vc(r) * vr(c); }) == 0);
+    CHECK(wrong<TestType>(where(x < 0, row, column),
+                          [&](auto r, auto c) { return vx(r, c) < 0 ? vr(c) : vc(r); }) == 0);
+    CHECK(wrong<TestType>(broadcast_to(row, x.shape()), [&](auto, auto c) { return vr(c); }) == 0);
+    CHECK(wrong<TestType>(broadcast_to(column, x.shape()), [&](auto r, auto) { return vc(r); }) ==
+          0);
+  }
+  // Three axes that cannot be merged; a range begins within each.
+  const Tensor x = numbers({31, 1, 47}, -1, 1, 4, dtype), y = numbers({53, 1}, -1, 1, 5, dtype);
+  const View<TestType> vx(x), vy(y);
+  CHECK(wrong<TestType>(x * y, [&](auto r, auto c) { return vx(r / 53, c) * vy(r % 53); }) == 0);
+}
