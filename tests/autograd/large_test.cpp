@@ -70,3 +70,40 @@ TEMPLATE_TEST_CASE("large tensors broadcast", "[large]", float, double) {
   const View<TestType> vx(x), vy(y);
   CHECK(wrong<TestType>(x * y, [&](auto r, auto c) { return vx(r / 53, c) * vy(r % 53); }) == 0);
 }
+
+TEMPLATE_TEST_CASE("large transposes", "[large]", float, double, std::int64_t) {
+  // Whole squares and parts of them, in the cache and past it.
+  for (const auto& [rows, columns] : {std::pair<std::int64_t, std::int64_t>{64, 512},
+                                      {333, 777},
+                                      {40, 3},
+                                      {3, 40},
+                                      {100001, 5},
+                                      {5, 100001},
+                                      {1056, 1001},
+                                      {1057, 1001}}) {
+    INFO(rows << " x " << columns);
+    const Tensor x = reshape(arange(rows * columns, dtype_of<TestType>), {rows, columns});
+    const View<TestType> vx(x);
+    CHECK(wrong<TestType>(transpose(x), [&](auto r, auto c) { return vx(c, r); }) == 0);
+    CHECK(wrong<TestType>(transpose(transpose(x)), [&](auto r, auto c) { return vx(r, c); }) == 0);
+  }
+  const Shape shape{37, 1, 50, 3, 67};
+  const Tensor x = reshape(arange(element_count(shape), dtype_of<TestType>), shape);
+  const View<TestType> vx(x);
+  for (const Axes& axes : {Axes{0, 1, 2, 4, 3}, Axes{0, 1, 3, 2, 4}, Axes{4, 2, 3, 1, 0},
+                           Axes{2, 3, 4, 0, 1}, Axes{3, 0, 4, 2, 1}, Axes{1, 0, 2, 3, 4}}) {
+    INFO(axes);
+    const Tensor y = permute(x, axes);
+    const View<TestType> vy(y);
+    std::int64_t at = 0, differ = 0;
+    for_each_index(y.shape(), [&](const Extents& index) {
+      Extents source = index;
+      for (std::size_t k = 0; k < axes.size(); ++k)
+        source[static_cast<std::size_t>(axes[k])] = index[k];
+      std::int64_t place = 0;
+      for (std::size_t k = 0; k < shape.size(); ++k) place = place * shape[k] + source[k];
+      differ += vy(at++) != vx(place);
+    });
+    CHECK(differ == 0);
+  }
+}
