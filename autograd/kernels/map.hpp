@@ -10,29 +10,49 @@ namespace xg::kernels {
 /// next reader less than it spares the writer.
 inline constexpr std::int64_t streamed_bytes = std::int64_t{32} << 20;
 
+/// An input that advances with the output.
+template <class T>
+struct Moving {
+  const T* from;
+  Batch<T> at(std::int64_t i) const { return load(from + i); }
+  void fetch(std::int64_t i) const { fetch_ahead(from + i); }
+};
+/// An input that is one number everywhere.
+template <class T>
+struct Fixed {
+  Batch<T> value;
+  Batch<T> at(std::int64_t) const { return value; }
+  void fetch(std::int64_t) const {}
+};
+
 /// As map, for more than one range. Kept apart so that what calls map for a few elements stays
 /// small.
-template <class T, class F>
-[[gnu::noinline]] void map_ranges(std::int64_t n, T* out, const F& f) {
+template <class T, class F, class... In>
+[[gnu::noinline]] void map_ranges(std::int64_t n, T* out, const F& f, const In&... in) {
   const bool streamed = n * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
-  for_several_ranges(n, elementwise_grain, [=](std::int64_t i, std::int64_t end) {
-    const F g = f;  // copies, which no store can be thought to change
-    T* const to = out;
+  for_several_ranges(n, elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
+    // By value, so that no store can be thought to change what stands in the loop.
+    const auto loop = [=](auto put) {
+      for (std::int64_t i = begin; i < end; i += lanes<T>) {
+        (in.fetch(i), ...);
+        put(out + i, f(in.at(i)...));
+      }
+    };
     if (streamed) {
-      for (; i < end; i += lanes<T>) stream<T>(to + i, g(i));
+      loop([](T* to, const Batch<T>& batch) { stream(to, batch); });
       finish_streaming();
     } else {
-      for (; i < end; i += lanes<T>) store<T>(to + i, g(i));
+      loop([](T* to, const Batch<T>& batch) { store(to, batch); });
     }
   });
 }
 
-/// out[0..n) = f(0), f(lanes), ..., where f(i) gives the batch of the elements from i on; the last
-/// is stored as a whole, see Buffer. `out` is the beginning of a buffer.
-template <class T, class F>
-void map(std::int64_t n, T* out, const F& f) {
-  if (n > elementwise_grain) return map_ranges(n, out, f);
-  for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(i));
+/// out[i] = f(in[i]...) for n elements. Whole batches are stored even at the end, see Buffer; `out`
+/// is the beginning of one.
+template <class T, class F, class... In>
+void map(std::int64_t n, T* out, const F& f, const In&... in) {
+  if (n > elementwise_grain) return map_ranges(n, out, f, in...);
+  for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
 }
 
 /// out[i] = f(a[i]...) for a row of n elements. Whole batches are stored even at the end, where
@@ -45,18 +65,5 @@ void map_row(const F& f, std::int64_t n, std::int64_t room, T* out, const In&...
   for (; i < whole; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
   if (i < n) store_first<T>(out + i, f(in.at(i)...), rest);
 }
-
-/// An input that advances with the output.
-template <class T>
-struct Moving {
-  const T* from;
-  Batch<T> at(std::int64_t i) const { return load(from + i); }
-};
-/// An input that is one number everywhere.
-template <class T>
-struct Fixed {
-  Batch<T> value;
-  Batch<T> at(std::int64_t) const { return value; }
-};
 
 }  // namespace xg::kernels

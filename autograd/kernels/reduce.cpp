@@ -41,11 +41,6 @@ struct Minimum {
   }
 };
 
-template <class R, class T>
-T combine_scalars(T a, T b) {
-  return R::combine(Batch<T>(a), Batch<T>(b)).get(0);
-}
-
 // Errors grow with the length of a run, so long ones are cut.
 constexpr std::int64_t run_length = 32768, run_rows = 256;
 
@@ -60,13 +55,10 @@ T reduce_run(const T* in, std::int64_t n) {
       parts[static_cast<std::size_t>(p)] =
           R::combine(parts[static_cast<std::size_t>(p)], load(in + i + p * lanes<T>));
   for (; i + lanes<T> <= n; i += lanes<T>) parts[0] = R::combine(parts[0], load(in + i));
-  const V all = R::combine(R::combine(parts[0], parts[1]), R::combine(parts[2], parts[3]));
-  alignas(64) T lane[V::size];
-  all.store_aligned(lane);
-  for (std::int64_t k = 0; i < n; ++i, ++k) lane[k] = combine_scalars<R>(lane[k], in[i]);
-  for (std::size_t width = V::size / 2; width > 0; width /= 2)
-    for (std::size_t k = 0; k < width; ++k) lane[k] = combine_scalars<R>(lane[k], lane[k + width]);
-  return lane[0];
+  V all = R::combine(R::combine(parts[0], parts[1]), R::combine(parts[2], parts[3]));
+  // Behind the last element stands something that may be read, see Buffer.
+  if (i < n) all = R::combine(all, first_or(load(in + i), n - i, identity));
+  return folded<V::size / 2>(all, [](const V& a, const V& b) { return R::combine(a, b); });
 }
 
 template <class R, class T>

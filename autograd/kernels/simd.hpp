@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #include <xsimd/xsimd.hpp>
 #ifdef __SSE2__
 #include <immintrin.h>
@@ -60,6 +61,14 @@ inline void finish_streaming() {
 #endif
 }
 
+/// Asks for what stands a little after `from`. A loop that computes much on each batch does not
+/// look far enough ahead itself to keep the memory busy.
+template <class T>
+void fetch_ahead(const T* from) {
+  constexpr std::size_t bytes = 2048;
+  __builtin_prefetch(from + bytes / sizeof(T));
+}
+
 /// f of each lane.
 template <class V, class F>
 V each_lane(const V& x, const F& f) {
@@ -89,7 +98,39 @@ V erfc(const V& x) {
 /// Where x is NaN. (In xsimd 8.1, x != x is false there.)
 template <class V>
 auto is_nan(const V& x) {
-  return !(x == x);
+  return xsimd::isnan(x);
+}
+
+/// A batch in a form whose elements the compiler can move about.
+template <class T>
+struct Lanes {
+  typedef T Vector __attribute__((vector_size(sizeof(Batch<T>))));
+  using Places = std::make_index_sequence<Batch<T>::size>;
+};
+
+/// The first `count` elements of x, and `rest` in place of the others.
+template <class T>
+Batch<T> first_or(const Batch<T>& x, std::int64_t count, const Batch<T>& rest) {
+  constexpr auto place = []<std::size_t... k>(std::index_sequence<k...>) {
+    return typename Lanes<T>::Vector{static_cast<T>(k)...};
+  }
+  (typename Lanes<T>::Places());
+  return xsimd::select(std::bit_cast<Batch<T>>(place) < Batch<T>(static_cast<T>(count)), x, rest);
+}
+
+/// All elements in one: combine(x, x moved by half of the lanes), by a quarter of them, and so on.
+template <std::size_t by, class T, class F>
+T folded(const Batch<T>& x, const F& combine) {
+  const auto vector = std::bit_cast<typename Lanes<T>::Vector>(x);
+  if constexpr (by == 0) {
+    return vector[0];
+  } else {
+    const auto moved = [&]<std::size_t... k>(std::index_sequence<k...>) {
+      return __builtin_shufflevector(vector, vector, (k + by)...);
+    }
+    (typename Lanes<T>::Places());
+    return folded<by / 2>(combine(x, std::bit_cast<Batch<T>>(moved)), combine);
+  }
 }
 
 /// A constant in the type of a SIMD batch.

@@ -46,8 +46,8 @@ class Square {
   }
 
  private:
-  typedef T Row __attribute__((vector_size(side * sizeof(T))));
-  using Places = std::make_index_sequence<side>;
+  using Row = typename Lanes<T>::Vector;
+  using Places = typename Lanes<T>::Places;
 
   // The elements of a and b in turn, from number `first` on.
   template <std::size_t first, std::size_t... place>

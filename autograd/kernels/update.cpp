@@ -12,7 +12,7 @@ void zip(Tensor& out, const Tensor& a, const Tensor& b, const F& f) {
   visit_floating(out.dtype(), [&]<class T>(T) {
     T* to = out.exclusive_data<T>();
     const T *pa = a.data<T>(), *pb = b.data<T>();
-    map(out.size(), to, [=](std::int64_t i) { return f(load(pa + i), load(pb + i)); });
+    map(out.size(), to, f, Moving<T>{pa}, Moving<T>{pb});
   });
 }
 

@@ -49,14 +49,11 @@ struct Unary {
   static Tensor map(const Shape& shape, const std::array<const Tensor*, n>& x, const F& f) {
     Tensor out = Tensor::uninitialised(shape, x[0]->dtype());
     visit_floating(out.dtype(), [&]<class T>(T) {
-      std::array<const T*, n> in;
-      for (std::size_t k = 0; k < n; ++k) in[k] = x[k]->template data<T>();
-      kernels::map(out.size(), out.exclusive_data<T>(), [f, in](std::int64_t i) {
-        if constexpr (n == 1)
-          return f(kernels::load(in[0] + i));
-        else
-          return f(kernels::load(in[0] + i), kernels::load(in[1] + i));
-      });
+      [&]<std::size_t... k>(std::index_sequence<k...>) {
+        kernels::map(out.size(), out.exclusive_data<T>(), f,
+                     kernels::Moving<T>{x[k]->template data<T>()}...);
+      }
+      (std::make_index_sequence<n>());
     });
     return out;
   }
@@ -76,9 +73,7 @@ void map_broadcast(const F& f, const Tensor& a, const Tensor& b, Tensor& out) {
   T* po = out.exclusive_data<T>();
   const std::int64_t n = out.size();
   if (n == 0) return;
-  const auto all = [&](const auto& x, const auto& y) {
-    kernels::map(n, po, [f, x, y](std::int64_t i) { return f(x.at(i), y.at(i)); });
-  };
+  const auto all = [&](const auto& x, const auto& y) { kernels::map(n, po, f, x, y); };
   if (a.size() == n && b.size() == n) return all(Moving<T>{pa}, Moving<T>{pb});
   if (a.size() == n && b.size() == 1) return all(Moving<T>{pa}, Fixed<T>{*pb});
   if (a.size() == 1 && b.size() == n) return all(Fixed<T>{*pa}, Moving<T>{pb});
