@@ -51,12 +51,16 @@ T reduce_run(const T* in, std::int64_t n) {
   std::array<V, 4> parts{identity, identity, identity, identity};
   std::int64_t i = 0;
   for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
-    for (std::int64_t p = 0; p < 4; ++p)
+    for (std::int64_t p = 0; p < 4; ++p) {
+      const T* const from = in + i + p * lanes<T>;
+      fetch_ahead(from);
       parts[static_cast<std::size_t>(p)] =
-          R::combine(parts[static_cast<std::size_t>(p)], load(in + i + p * lanes<T>));
+          R::combine(parts[static_cast<std::size_t>(p)], load(from));
+    }
   for (; i + lanes<T> <= n; i += lanes<T>) parts[0] = R::combine(parts[0], load(in + i));
   V all = R::combine(R::combine(parts[0], parts[1]), R::combine(parts[2], parts[3]));
   // Behind the last element stands something that may be read, see Buffer.
+  fetch_ahead(in + i);
   if (i < n) all = R::combine(all, first_or(load(in + i), n - i, identity));
   return folded<V::size / 2>(all, [](const V& a, const V& b) { return R::combine(a, b); });
 }
@@ -96,9 +100,11 @@ void reduce_narrow(std::int64_t count, std::int64_t stride, std::int64_t width, 
     std::array<V, batches> run;
     run.fill(identity);
     for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
-      for (std::size_t b = 0; b < batches; ++b)
-        run[b] =
-            R::combine(run[b], load(in + r * stride + static_cast<std::int64_t>(b) * lanes<T>));
+      for (std::size_t b = 0; b < batches; ++b) {
+        const T* const from = in + r * stride + static_cast<std::int64_t>(b) * lanes<T>;
+        fetch_ahead(from);
+        run[b] = R::combine(run[b], load(from));
+      }
     for (std::size_t b = 0; b < batches; ++b) total[b] = R::combine(total[b], run[b]);
   }
   for (std::int64_t b = 0; b < batches; ++b)
