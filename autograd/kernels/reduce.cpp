@@ -3,67 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "autograd/kernels/parallel.hpp"
-#include "autograd/kernels/simd.hpp"
+#include "autograd/kernels/runs.hpp"
 #include "autograd/storage.hpp"
 
 namespace xg::kernels {
 namespace {
 
-struct Sum {
-  static constexpr double identity = 0;
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return a + b;
-  }
-};
-struct Product {
-  static constexpr double identity = 1;
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return a * b;
-  }
-};
-struct Maximum {
-  static constexpr double identity = -std::numeric_limits<double>::infinity();
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return xsimd::select((b > a) | is_nan(b), b, a);
-  }
-};
-struct Minimum {
-  static constexpr double identity = std::numeric_limits<double>::infinity();
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return xsimd::select((b < a) | is_nan(b), b, a);
-  }
-};
-
-// Errors grow with the length of a run, so long ones are cut.
-constexpr std::int64_t run_length = 32768, run_rows = 256;
-
-template <class R, class T>
-T reduce_run(const T* in, std::int64_t n) {
-  using V = Batch<T>;
-  const V identity(static_cast<T>(R::identity));
-  std::array<V, 4> parts{identity, identity, identity, identity};
-  std::int64_t i = 0;
-  for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
-    for (std::int64_t p = 0; p < 4; ++p) {
-      const T* const from = in + i + p * lanes<T>;
-      fetch_ahead(from);
-      parts[static_cast<std::size_t>(p)] =
-          R::combine(parts[static_cast<std::size_t>(p)], load(from));
-    }
-  for (; i + lanes<T> <= n; i += lanes<T>) parts[0] = R::combine(parts[0], load(in + i));
-  V all = R::combine(R::combine(parts[0], parts[1]), R::combine(parts[2], parts[3]));
-  // Behind the last element stands something that may be read, see Buffer.
-  fetch_ahead(in + i);
-  if (i < n) all = R::combine(all, first_or(load(in + i), n - i, identity));
-  return folded<V::size / 2>(all, [](const V& a, const V& b) { return R::combine(a, b); });
-}
+// Rows that are combined one after the other before the next run begins.
+constexpr std::int64_t run_rows = 256;
 
 template <class R, class T>
 void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
@@ -73,7 +22,11 @@ void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
                                    ? outer
                                    : std::max<std::int64_t>(1, elementwise_grain / count);
     return for_ranges(outer, grain, [&](std::int64_t o, std::int64_t end) {
-      for (; o < end; ++o) out[o] = reduce_run<R>(in + o * count, count);
+      if (count <= lanes<T>)
+        for (; o < end; o += lanes<T>)
+          store_first(out + o, ShortRows<T>(in + o * count, end - o, count).template reduced<R>(),
+                      std::min(lanes<T>, end - o));
+      for (; o < end; ++o) out[o] = reduce_run<R>(count, Ahead<T>{in + o * count});
     });
   }
   const BufferRef buffer(static_cast<std::uint64_t>(outer * runs) * sizeof(T));
@@ -81,11 +34,12 @@ void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
   for_ranges(outer * runs, 2, [&](std::int64_t k, std::int64_t end) {
     for (; k < end; ++k) {
       const std::int64_t begin = k % runs * run_length;
-      partial[k] =
-          reduce_run<R>(in + k / runs * count + begin, std::min(run_length, count - begin));
+      partial[k] = reduce_run<R>(std::min(run_length, count - begin),
+                                 Ahead<T>{in + k / runs * count + begin});
     }
   });
-  for (std::int64_t o = 0; o < outer; ++o) out[o] = reduce_run<R>(partial + o * runs, runs);
+  for (std::int64_t o = 0; o < outer; ++o)
+    out[o] = reduce_run<R>(runs, Moving<T>{partial + o * runs});
 }
 
 // A few columns whose running values stay in registers.

@@ -2,6 +2,7 @@
 // xsimd has under other names or not at all.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -107,6 +108,38 @@ struct Lanes {
   typedef T Vector __attribute__((vector_size(sizeof(Batch<T>))));
   using Places = std::make_index_sequence<Batch<T>::size>;
 };
+
+/// The elements of a and b in turn, from element `first` of each on.
+template <std::size_t first, class T>
+Batch<T> interleaved(const Batch<T>& a, const Batch<T>& b) {
+  using Vector = typename Lanes<T>::Vector;
+  return [&]<std::size_t... k>(std::index_sequence<k...>) {
+    return std::bit_cast<Batch<T>>(
+        __builtin_shufflevector(std::bit_cast<Vector>(a), std::bit_cast<Vector>(b),
+                                (first + k / 2 + k % 2 * Batch<T>::size)...));
+  }
+  (typename Lanes<T>::Places());
+}
+
+/// A square of as many rows as a batch has elements.
+template <class T>
+using Square = std::array<Batch<T>, Batch<T>::size>;
+
+/// Exchanges rows and columns.
+template <class T>
+void transpose(Square<T>& a) {
+  // A perfect shuffle of all elements moves each bit of a position up by one; as many of them as a
+  // column number has bits make it the row number.
+  constexpr std::size_t side = Batch<T>::size;
+  for (std::size_t bit = 1; bit < side; bit *= 2) {
+    Square<T> b;
+    for (std::size_t r = 0; r < side / 2; ++r) {
+      b[2 * r] = interleaved<0, T>(a[r], a[r + side / 2]);
+      b[2 * r + 1] = interleaved<side / 2, T>(a[r], a[r + side / 2]);
+    }
+    a = b;
+  }
+}
 
 /// The first `count` elements of x, and `rest` in place of the others.
 template <class T>

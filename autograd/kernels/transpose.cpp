@@ -11,62 +11,35 @@
 namespace xg::kernels {
 namespace {
 
-/// A square of as many rows and columns as a batch has elements.
+// out[c][r] = in[r][c] for a square, where rows are `in_step` and `out_step` elements apart.
+template <class T, bool streamed>
+void transpose_square(const T* in, std::int64_t in_step, T* out, std::int64_t out_step) {
+  Square<T> a;
+  for (Batch<T>& row : a) {
+    row = load(in);
+    in += in_step;
+  }
+  transpose<T>(a);
+  for (const Batch<T>& row : a) {
+    if constexpr (streamed)
+      stream(out, row);
+    else
+      store(out, row);
+    out += out_step;
+  }
+}
+
+// The same where there are fewer rows or columns. Whole batches are loaded, see Buffer.
 template <class T>
-class Square {
- public:
-  static constexpr std::size_t side = Batch<T>::size;
-
-  /// out[c][r] = in[r][c], where rows are `in_step` and `out_step` elements apart.
-  template <bool streamed>
-  static void transpose(const T* in, std::int64_t in_step, T* out, std::int64_t out_step) {
-    Row a[side];
-    for (Row& row : a) {
-      row = std::bit_cast<Row>(load(in));
-      in += in_step;
-    }
-    exchange(a);
-    for (const Row& row : a) {
-      if constexpr (streamed)
-        stream(out, std::bit_cast<Batch<T>>(row));
-      else
-        store(out, std::bit_cast<Batch<T>>(row));
-      out += out_step;
-    }
-  }
-
-  /// The same where there are fewer rows or columns. Whole batches are loaded, see Buffer.
-  static void transpose_part(std::int64_t rows, std::int64_t columns, const T* in,
-                             std::int64_t in_step, T* out, std::int64_t out_step) {
-    Row a[side]{};
-    for (std::int64_t r = 0; r < rows; ++r) a[r] = std::bit_cast<Row>(load(in + r * in_step));
-    exchange(a);
-    for (std::int64_t c = 0; c < columns; ++c)
-      store_first(out + c * out_step, std::bit_cast<Batch<T>>(a[c]), rows);
-  }
-
- private:
-  using Row = typename Lanes<T>::Vector;
-  using Places = typename Lanes<T>::Places;
-
-  // The elements of a and b in turn, from number `first` on.
-  template <std::size_t first, std::size_t... place>
-  static Row shuffle(const Row& a, const Row& b, std::index_sequence<place...>) {
-    return __builtin_shufflevector(a, b, (first + place / 2 + place % 2 * side)...);
-  }
-  // A perfect shuffle of all elements moves each bit of a position up by one; as many of them as a
-  // column number has bits make it the row number.
-  static void exchange(Row (&a)[side]) {
-    Row b[side];
-    for (std::size_t bit = 1; bit < side; bit *= 2) {
-      for (std::size_t r = 0; r < side / 2; ++r) {
-        b[2 * r] = shuffle<0>(a[r], a[r + side / 2], Places());
-        b[2 * r + 1] = shuffle<side / 2>(a[r], a[r + side / 2], Places());
-      }
-      for (std::size_t r = 0; r < side; ++r) a[r] = b[r];
-    }
-  }
-};
+void transpose_part(std::int64_t rows, std::int64_t columns, const T* in, std::int64_t in_step,
+                    T* out, std::int64_t out_step) {
+  Square<T> a;
+  a.fill(Batch<T>(T(0)));
+  for (std::int64_t r = 0; r < rows; ++r) a[static_cast<std::size_t>(r)] = load(in + r * in_step);
+  transpose<T>(a);
+  for (std::int64_t c = 0; c < columns; ++c)
+    store_first(out + c * out_step, a[static_cast<std::size_t>(c)], rows);
+}
 
 // Whole lines of a strip of rows are read one after the other, and written to lines that are far
 // apart: the fewer at a time, the fewer pages.
@@ -85,9 +58,9 @@ void transpose_tile(std::int64_t rows, std::int64_t columns, const T* in, std::i
       T* const to = out + c * out_step + r;
       const std::int64_t height = std::min(side, rows - r), width = std::min(side, columns - c);
       if (height == side && width == side)
-        Square<T>::template transpose<streamed>(from, in_step, to, out_step);
+        transpose_square<T, streamed>(from, in_step, to, out_step);
       else
-        Square<T>::transpose_part(height, width, from, in_step, to, out_step);
+        transpose_part(height, width, from, in_step, to, out_step);
     }
   if constexpr (streamed) finish_streaming();
 }

@@ -107,3 +107,37 @@ TEMPLATE_TEST_CASE("large transposes", "[large]", float, double, std::int64_t) {
     CHECK(differ == 0);
   }
 }
+
+TEMPLATE_TEST_CASE("rows of every short length", "[large]", float, double) {
+  constexpr DType dtype = dtype_of<TestType>;
+  const double tolerance = dtype == DType::float32 ? 1e-6 : 1e-15;
+  for (const std::int64_t rows : {1, 3, 37, 9001})
+    for (std::int64_t count = 1; count <= (rows > 100 ? 18 : 40); ++count) {
+      INFO(rows << " x " << count);
+      const Tensor x = numbers({rows, count}, -3, 3, 1, dtype);
+      const View<TestType> in(x);
+      Tensor total = Tensor::uninitialised({rows}, dtype), largest = total + 0, weights = x + 0,
+             logs = x + 0;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        double sum = 0, most = -infinity, scale = 0;
+        for (std::int64_t c = 0; c < count; ++c) {
+          const double v = in(r, c);
+          sum += v;
+          scale += std::exp(v);
+          most = std::max(most, v);
+        }
+        total.exclusive_data<TestType>()[r] = static_cast<TestType>(sum);
+        largest.exclusive_data<TestType>()[r] = static_cast<TestType>(most);
+        for (std::int64_t c = 0; c < count; ++c) {
+          const std::int64_t at = r * count + c;
+          weights.exclusive_data<TestType>()[at] = static_cast<TestType>(std::exp(in(at)) / scale);
+          logs.exclusive_data<TestType>()[at] = static_cast<TestType>(in(at)-std::log(scale));
+        }
+      }
+      CHECK(difference(sum(x, 1), total, 0, 100 * tolerance) == "");
+      CHECK(identical(max(x, 1), largest));
+      CHECK(identical(-min(-x, -1), largest));
+      CHECK(difference(softmax(x), weights, 10 * tolerance, tolerance) == "");
+      CHECK(difference(log_softmax(x), logs, 10 * tolerance, 10 * tolerance) == "");
+    }
+}
