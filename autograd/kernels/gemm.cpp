@@ -32,6 +32,19 @@ void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, const 
 // enough that the pieces together cost little more than the whole.
 constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, extent_of_a_piece = 512;
 
+// OpenBLAS does not pack its operands up to a million multiplications, which is much faster where
+// one of the extents is small. Such products go to it in steps along the longer axis of the result,
+// if these are not too short: of a few rows, or of columns enough for its kernel.
+constexpr std::int64_t unpacked = 1'000'000, small_extent = 32, fewest_rows = 16,
+                       fewest_columns = 96;
+
+std::int64_t step_along_longer(std::int64_t m, std::int64_t n, std::int64_t k) {
+  const std::int64_t longer = std::max(m, n), line = m * n * k / longer;
+  if (line * longer <= unpacked || std::min({m, n, k}) > small_extent) return longer;
+  const std::int64_t step = unpacked / line / 8 * 8;
+  return step < (m > n ? fewest_rows : fewest_columns) ? longer : step;
+}
+
 // y (rows) = matrix (rows, columns) · x
 template <class T>
 void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T* y) {
@@ -66,14 +79,20 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
               a.data + (a.transposed ? i : i * k), a.transposed ? im : ik,
               b.data + (b.transposed ? j * k : j), b.transposed ? ik : in, c + i * n + j, in);
   };
+  const std::int64_t longer = std::max(m, n), step = step_along_longer(m, n, k);
+  const auto range = [&](std::int64_t i, std::int64_t end) {
+    for (; i < end; i += step) {
+      const std::int64_t extent = std::min(step, end - i);
+      if (m > n)
+        piece(i, extent, 0, n);
+      else
+        piece(0, m, i, extent);
+    }
+  };
   if (m * n * k < worth_cutting)
-    piece(0, m, 0, n);
-  else if (m > n)
-    for_ranges(m, extent_of_a_piece,
-               [&](std::int64_t i, std::int64_t end) { piece(i, end - i, 0, n); });
+    range(0, longer);
   else
-    for_ranges(n, extent_of_a_piece,
-               [&](std::int64_t j, std::int64_t end) { piece(0, m, j, end - j); });
+    for_ranges(longer, extent_of_a_piece, range);
 }
 
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<float>, Matrix<float>, float*);
