@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/catalogue.hpp"
+#include "autograd/kernels/copy.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -45,11 +46,17 @@ struct Slice {
     const std::int64_t extent = x[0].shape()[a], begin = position(start, extent);
     const Around around(shape, a);
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
-      const T* from = x[0].data<T>() + begin * around.inner;
-      T* to = out.exclusive_data<T>();
-      for (std::int64_t o = 0; o < around.outer; ++o, from += extent * around.inner)
-        for (std::int64_t i = 0; i < shape[a]; ++i)
-          to = std::copy_n(from + i * step * around.inner, around.inner, to);
+      const T* const from = x[0].data<T>() + begin * around.inner;
+      T* const to = out.exclusive_data<T>();
+      // Neighbours are copied together.
+      const std::int64_t runs = step == 1 ? 1 : shape[a];
+      const std::int64_t length = step == 1 ? shape[a] * around.inner : around.inner;
+      kernels::copy_runs(
+          around.outer * runs, length,
+          [&](std::int64_t i) {
+            return from + (i / runs * extent + i % runs * step) * around.inner;
+          },
+          [&](std::int64_t i) { return to + i * length; });
     });
     return out;
   }
@@ -107,15 +114,26 @@ struct Embed {
     return result;
   }
   Tensor forward(Inputs x, const Shape& shape) const {
-    Tensor out = Tensor::full(shape, 0, x[0].dtype());
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     const std::size_t a = normalise_axis(name, axis, shape.size());
     const Around around(shape, a);
+    // Neighbours are copied together.
+    const std::int64_t n = x[0].shape()[a], runs = step == 1 ? std::min<std::int64_t>(n, 1) : n;
+    const std::int64_t length = step == 1 ? n * around.inner : around.inner;
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
-      const T* from = x[0].data<T>();
-      T* to = out.exclusive_data<T>() + start * around.inner;
-      for (std::int64_t o = 0; o < around.outer; ++o, to += extent * around.inner)
-        for (std::int64_t i = 0; i < x[0].shape()[a]; ++i, from += around.inner)
-          std::copy_n(from, around.inner, to + i * step * around.inner);
+      const T* const in = x[0].data<T>();
+      T* const all = out.exclusive_data<T>();
+      const std::int64_t block = extent * around.inner;
+      kernels::for_runs(around.outer, block, [&](std::int64_t o) {
+        const T* from = in + o * runs * length;
+        T *to = all + o * block, *const end = to + block;
+        if (runs > 0) to = std::fill_n(to, start * around.inner, T(0));
+        for (std::int64_t i = 0; i < runs; ++i, from += length) {
+          to = std::copy_n(from, length, to);
+          if (i + 1 < runs) to = std::fill_n(to, (step - 1) * length, T(0));
+        }
+        std::fill(to, end, T(0));
+      });
     });
     return out;
   }
@@ -178,9 +196,13 @@ struct Take {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     const std::int64_t rows = x[0].shape()[0], width = Around(x[0].shape(), 0).inner;
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
-      T* to = out.exclusive_data<T>();
-      for (const std::int64_t index : x[1].values<std::int64_t>())
-        to = std::copy_n(x[0].data<T>() + checked_row(name, index, rows) * width, width, to);
+      const T* const from = x[0].data<T>();
+      const std::int64_t* const indices = x[1].data<std::int64_t>();
+      T* const to = out.exclusive_data<T>();
+      kernels::copy_runs(
+          x[1].size(), width,
+          [&](std::int64_t i) { return from + checked_row(name, indices[i], rows) * width; },
+          [&](std::int64_t i) { return to + i * width; });
     });
     return out;
   }
@@ -279,13 +301,14 @@ struct OneHot {
     return result;
   }
   Tensor forward(Inputs x, const Shape& shape) const {
-    Tensor out = Tensor::full(shape, 0, dtype);
+    Tensor out = Tensor::uninitialised(shape, dtype);
     visit_dtype(dtype, [&]<class T>(T) {
-      T* row = out.exclusive_data<T>();
-      for (const std::int64_t label : x[0].values<std::int64_t>()) {
-        row[label] = 1;
-        row += classes;
-      }
+      const std::int64_t* const labels = x[0].data<std::int64_t>();
+      T* const to = out.exclusive_data<T>();
+      kernels::for_runs(x[0].size(), classes, [&](std::int64_t i) {
+        std::fill_n(to + i * classes, classes, T(0));
+        to[i * classes + labels[i]] = 1;
+      });
     });
     return out;
   }
@@ -317,8 +340,11 @@ struct Cast {
     Tensor out = Tensor::uninitialised(shape, to);
     visit_dtype(x[0].dtype(), [&]<class From>(From) {
       visit_dtype(to, [&]<class To>(To) {
-        std::transform(x[0].data<From>(), x[0].data<From>() + x[0].size(), out.exclusive_data<To>(),
-                       converted<To, From>);
+        const From* const in = x[0].data<From>();
+        To* const result = out.exclusive_data<To>();
+        kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+          std::transform(in + begin, in + end, result + begin, converted<To, From>);
+        });
       });
     });
     return out;

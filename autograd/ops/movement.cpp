@@ -3,7 +3,7 @@
 
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
-#include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/copy.hpp"
 #include "autograd/kernels/transpose.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -250,11 +250,14 @@ struct Concatenate {
     for (std::size_t i = a + 1; i < shape.size(); ++i) inner *= shape[i];
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       T* to = out.exclusive_data<T>();
-      for (std::int64_t o = 0; o < outer; ++o)
-        for (std::size_t i = 0; i < x.size(); ++i) {
-          const std::int64_t run = x[i].shape()[a] * inner;
-          to = std::copy_n(x[i].data<T>() + o * run, run, to);
-        }
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const T* const from = x[i].data<T>();
+        const std::int64_t run = x[i].shape()[a] * inner;
+        kernels::copy_runs(
+            outer, run, [&](std::int64_t o) { return from + o * run; },
+            [&](std::int64_t o) { return to + o * shape[a] * inner; });
+        to += run;
+      }
     });
     return out;
   }

@@ -141,3 +141,44 @@ TEMPLATE_TEST_CASE("rows of every short length", "[large]", float, double) {
       CHECK(difference(log_softmax(x), logs, 10 * tolerance, 10 * tolerance) == "");
     }
 }
+
+TEST_CASE("large tensors are cut, put together and gathered", "[large]") {
+  const Tensor x = reshape(arange(401 * 403, DType::float32), {401, 403});
+  const View<float> vx(x);
+  for (const std::int64_t step : {1, 3}) {
+    CHECK(wrong<float>(slice(x, 0, 5, 400, step),
+                       [&](auto r, auto c) { return vx(5 + r * step, c); }) == 0);
+    CHECK(wrong<float>(slice(x, 1, 5, 400, step),
+                       [&](auto r, auto c) { return vx(r, 5 + c * step); }) == 0);
+    const auto put = [&](std::int64_t i, std::int64_t n) {  // where it came from, or -1
+      return i >= 7 && (i - 7) % step == 0 && (i - 7) / step < n ? (i - 7) / step : -1;
+    };
+    CHECK(wrong<float>(embed(x, 0, 7, 1301, step), [&](auto r, auto c) {
+            return put(r, 401) < 0 ? 0.f : vx(put(r, 401), c);
+          }) == 0);
+    CHECK(wrong<float>(embed(x, 1, 7, 1301, step), [&](auto r, auto c) {
+            return put(c, 403) < 0 ? 0.f : vx(r, put(c, 403));
+          }) == 0);
+  }
+  CHECK(wrong<float>(concatenate({x, x, x}, 0), [&](auto r, auto c) { return vx(r % 401, c); }) ==
+        0);
+  CHECK(wrong<float>(concatenate({x, x, x}, 1), [&](auto r, auto c) { return vx(r, c % 403); }) ==
+        0);
+  Tensor places = arange(401), labels = arange(20001);
+  for (std::int64_t i = 0; i < 401; ++i) places.exclusive_data<std::int64_t>()[i] = 400 - i / 2;
+  for (std::int64_t i = 0; i < 20001; ++i) labels.exclusive_data<std::int64_t>()[i] = i / 2500;
+  CHECK(wrong<float>(take(x, places), [&](auto r, auto c) { return vx(400 - r / 2, c); }) == 0);
+  CHECK(wrong<float>(scatter_add(x, places, 401), [&](auto r, auto c) {
+          const auto first = 2 * (400 - r);
+          return first > 400 ? 0.f : vx(first, c) + (first < 400 ? vx(first + 1, c) : 0.f);
+        }) == 0);
+  places.exclusive_data<std::int64_t>()[300] = 401;
+  REQUIRE_ERROR(take(x, places), ShapeError, "[take] row 401 is out of range for 401 rows");
+  CHECK(wrong<float>(one_hot(labels, 9),
+                     [&](auto r, auto c) { return r / 2500 == c ? 1.f : 0.f; }) == 0);
+  const Tensor copy = cast(x, DType::float64);
+  const View<double> wide(copy);
+  std::int64_t differ = 0;
+  for (std::int64_t i = 0; i < x.size(); ++i) differ += wide(i) != static_cast<double>(i);
+  CHECK(differ == 0);
+}
