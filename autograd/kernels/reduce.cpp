@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/runs.hpp"
@@ -137,6 +138,49 @@ void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t
   }
 }
 
+template <class T>
+void argmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+            std::int64_t* out) {
+  if (outer * inner == 0) return;
+  if (inner == 1)
+    return for_ranges(outer, std::max<std::int64_t>(1, elementwise_grain / count),
+                      [&](std::int64_t o, std::int64_t end) {
+                        for (; o < end; ++o) {
+                          const T* const row = in + o * count;
+                          const T most = reduce_run<Maximum>(count, Ahead<T>{row});
+                          const T* const at = std::isnan(most)
+                                                  ? std::find_if(row, row + count,
+                                                                 [](T x) { return std::isnan(x); })
+                                                  : std::find(row, row + count, most);
+                          out[o] = at - row;
+                        }
+                      });
+  constexpr std::int64_t tile = 512;
+  const std::int64_t tiles = (inner + tile - 1) / tile;
+  const std::int64_t work = count * std::min(inner, tile);
+  for_ranges(outer * tiles, std::max<std::int64_t>(1, elementwise_grain / work),
+             [&](std::int64_t k, std::int64_t end) {
+               T best[tile];
+               for (; k < end; ++k) {
+                 const std::int64_t begin = k % tiles * tile, width = std::min(tile, inner - begin);
+                 const T* from = in + k / tiles * count * inner + begin;
+                 std::int64_t* const place = out + k / tiles * inner + begin;
+                 std::copy_n(from, width, best);
+                 std::fill_n(place, width, 0);
+                 for (std::int64_t r = 1; r < count; ++r) {
+                   from += inner;
+                   for (std::int64_t i = 0; i < width; ++i) {
+                     const bool better = !(from[i] <= best[i]) && best[i] == best[i];
+                     best[i] = better ? from[i] : best[i];
+                     place[i] = better ? r : place[i];
+                   }
+                 }
+               }
+             });
+}
+
+template void argmax(std::int64_t, std::int64_t, std::int64_t, const float*, std::int64_t*);
+template void argmax(std::int64_t, std::int64_t, std::int64_t, const double*, std::int64_t*);
 template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const float*, float*);
 template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const double*, double*);
 

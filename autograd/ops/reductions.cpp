@@ -295,17 +295,8 @@ struct ArgMax : Over<ArgMax> {
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, DType::int64);
     const Grouped g = group(x[0], normalised(x[0].shape()));
-    std::int64_t* to = out.exclusive_data<std::int64_t>();
     visit_floating(x[0].dtype(), [&]<class T>(T) {
-      const T* from = g.x.data<T>();
-      for (std::int64_t o = 0; o < g.outer; ++o)
-        for (std::int64_t i = 0; i < g.inner; ++i) {
-          const T* column = from + o * g.count * g.inner + i;
-          std::int64_t best = 0;
-          for (std::int64_t k = 1; k < g.count && !std::isnan(column[best * g.inner]); ++k)
-            if (!(column[k * g.inner] <= column[best * g.inner])) best = k;
-          *to++ = best;
-        }
+      kernels::argmax(g.outer, g.count, g.inner, g.x.data<T>(), out.exclusive_data<std::int64_t>());
     });
     return out;
   }

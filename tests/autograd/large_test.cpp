@@ -182,3 +182,30 @@ TEST_CASE("large tensors are cut, put together and gathered", "[large]") {
   for (std::int64_t i = 0; i < x.size(); ++i) differ += wide(i) != static_cast<double>(i);
   CHECK(differ == 0);
 }
+
+TEMPLATE_TEST_CASE("argmax of large tensors", "[large]", float, double) {
+  constexpr DType dtype = dtype_of<TestType>;
+  for (const auto& [rows, columns] :
+       {std::pair<std::int64_t, std::int64_t>{301, 1301}, {20011, 10}, {3, 70001}, {70001, 3}}) {
+    INFO(rows << " x " << columns);
+    // Small whole numbers, so that the largest stands in many places, and some that are NaN.
+    Tensor x = numbers({rows, columns}, 0, 9, 1, dtype);
+    TestType* const elements = x.exclusive_data<TestType>();
+    for (std::int64_t i = 0; i < x.size(); ++i)
+      elements[i] = i % 1009 == 0 ? static_cast<TestType>(not_a_number) : std::floor(elements[i]);
+    const View<TestType> vx(x);
+    const auto better = [](TestType a, TestType b) { return !(a <= b) && !std::isnan(b); };
+    CHECK(wrong<std::int64_t>(reshape(argmax(x, 1), {1, rows}), [&](auto, auto r) {
+            std::int64_t best = 0;
+            for (std::int64_t c = 1; c < columns; ++c)
+              if (better(vx(r, c), vx(r, best))) best = c;
+            return best;
+          }) == 0);
+    CHECK(wrong<std::int64_t>(argmax(x, 0), [&](auto, auto c) {
+            std::int64_t best = 0;
+            for (std::int64_t r = 1; r < rows; ++r)
+              if (better(vx(r, c), vx(best, c))) best = r;
+            return best;
+          }) == 0);
+  }
+}
