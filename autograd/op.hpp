@@ -39,6 +39,7 @@ class Record {
   std::size_t input_count() const;
 
  private:
+  friend class Tape;
   friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
   friend Tensor push_forward(const Tensor&, Inputs, Inputs);
   Record(const Tape& tape, std::size_t node) : tape_(tape), node_(node) {}
@@ -76,6 +77,12 @@ struct Sample {
 ///   The engine adds the inputs up, and broadcasts to the output's shape.
 /// - `equation()`: Unicode text with {0}, {1}, ... for the inputs.
 /// - `samples()`: examples for the checks.
+///
+/// Two more facets may be given where the default does not fit:
+/// - `flops(record)`: floating-point operations of one application, a number from the record's
+///   shapes. By default one for each element of the output.
+/// - `at_size(n)`: samples of about n elements in all, for benchmarks and checks of large inputs.
+///   By default one of `samples()` is repeated along its axes.
 template <class O>
 concept Op = std::copyable<O> &&
     requires(const O& op, Inputs inputs, const Shape& shape, const Tensor& tensor,
@@ -102,6 +109,7 @@ struct OpTable {
   Tensor (*vjp)(const void* op, std::size_t i, const Tensor& adjoint, const Record& record);
   Tensor (*jvp)(const void* op, std::size_t i, const Tensor& tangent, const Record& record);
   std::string (*equation)(const void* op);
+  double (*flops)(const void* op, const Record& record);
 };
 
 /// An operation without members need not be stored: it is made anew where it is asked.
@@ -134,7 +142,13 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
     [](const void* op, std::size_t i, const Tensor& tangent, const Record& record) {
       return stored<O>(op).jvp(i, tangent, record);
     },
-    [](const void* op) -> std::string { return stored<O>(op).equation(); }};
+    [](const void* op) -> std::string { return stored<O>(op).equation(); },
+    [](const void* op, const Record& record) -> double {
+      if constexpr (requires(const O& o) { o.flops(record); })
+        return stored<O>(op).flops(record);
+      else
+        return static_cast<double>(element_count(record.output_shape()));
+    }};
 
 [[noreturn]] void fail_undefined(std::string_view name, std::size_t input);
 void fail_floating(std::string_view name, Inputs inputs, std::size_t first);

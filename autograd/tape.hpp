@@ -63,6 +63,10 @@ class Tape {
   std::size_t size() const noexcept;
   /// Bytes of the buffers that the tape keeps alive for the backward pass.
   std::uint64_t bytes_kept() const;
+  /// Floating-point operations of everything recorded so far, counted from shapes: 2 m n k for a
+  /// product of matrices, one for each element of an elementwise function or reduction, none for
+  /// what only moves elements. A backward pass counts if this tape was recording it.
+  double flops() const;
 
   /// Whether the tensor or parameter, at its present value, was used under this tape.
   bool has_met(const Tensor& tensor) const { return find(tensor, "Tape") != absent; }

@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "autograd/error.hpp"
+#include "autograd/kernels/map.hpp"
 #include "autograd/kernels/parallel.hpp"
-#include "autograd/kernels/simd.hpp"
 
 namespace xg::kernels {
 namespace {
@@ -113,7 +113,8 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   }
 
   for (std::int64_t i = 0; bias && i < m; ++i)
-    map_row([](const Batch<T>& x) { return x; }, n, c + i * n, Moving<T>{bias});
+    map_row([](const Batch<T>& x) { return x; }, n, (m - i) * n + lanes<T>, c + i * n,
+            Moving<T>{bias});
   if (k == 0) return;
   if (n == 1) return matrix_vector(im, ik, a, b.data, beta, c);
   if (m == 1) return matrix_vector(in, ik, Matrix<T>{b.data, !b.transposed}, a.data, beta, c);

@@ -14,4 +14,10 @@ template <class T>
 void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
             T* out);
 
+/// out[o][i] = the first place of the largest of in[o][0..count)[i], or of the first NaN; count >
+/// 0.
+template <class T>
+void argmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+            std::int64_t* out);
+
 }  // namespace xg::kernels

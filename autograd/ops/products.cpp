@@ -85,8 +85,9 @@ struct MatMul {
         return kernels::gemm<T>(m, n, k, operand<T>(x[0], As::is), operand<T>(x[1], As::is), to);
       const Shape a = leading(x[0].shape()), b = leading(x[1].shape());
       const kernels::BroadcastPlan<2> plan(leading(shape), {&a, &b});
-      plan.for_each_row([&](const std::array<std::int64_t, 2>& offset) {
-        for (std::int64_t i = 0; i < plan.row(); ++i, to += m * n)
+      const std::int64_t products = element_count(leading(shape));
+      plan.for_each_row(0, products, [&](const auto& offset, std::int64_t, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i, to += m * n)
           kernels::gemm<T>(
               m, n, k, operand<T>(x[0], As::is, (offset[0] + i * plan.row_stride(0)) * m * k),
               operand<T>(x[1], As::is, (offset[1] + i * plan.row_stride(1)) * k * n), to);
@@ -106,6 +107,10 @@ struct MatMul {
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 0 ? matmul(t, r.input(1)) : matmul(r.input(0), t);
+  }
+  double flops(const Record& r) const {
+    const auto size = static_cast<double>(element_count(r.output_shape()));
+    return 2 * static_cast<double>(r.input_shape(0).back()) * size;
   }
   std::string equation() const { return "{0} {1}"; }
   static std::vector<Sample<MatMul>> samples() {
@@ -128,6 +133,10 @@ struct MatMul {
     result.push_back({{}, {numbers({2}, 0, 1), numbers({2, 2}, 0, 1)}, "matrices are needed"});
     result.push_back({{}, {Tensor{{1.f}}, Tensor{{1.}}}, "types differ"});
     return result;
+  }
+  static std::vector<Sample<MatMul>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n / 2);
+    return {{{}, {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2)}}};
   }
 };
 
@@ -188,6 +197,16 @@ struct Linear {
                       "inputs, weight and bias do not fit: (3, 4), (4, 2) and (2,)"});
     result.push_back({{}, {Tensor{{1.f}}, Tensor{{1.}}, Tensor{1.}}, "types differ"});
     return result;
+  }
+  static double flops(const Record& r) {
+    return 2 * static_cast<double>(element_count(r.input_shape(0))) *
+           static_cast<double>(r.output_shape()[1]);
+  }
+  static std::vector<Sample<Linear>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n / 2);
+    return {{{},
+             {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2),
+              numbers({side}, -1, 1, 3)}}};
   }
 };
 

@@ -93,6 +93,9 @@ struct Over {
     const Shape in = r.input_shape(0);
     return reshape(t, reduced_shape(in, normalised(in), true));
   }
+  double flops(const Record& r) const {
+    return static_cast<double>(element_count(r.input_shape(0)));
+  }
   /// The sum over the reduced axes, in the output's shape.
   Tensor collected(const Tensor& t) const { return sum(t, axes, keepdims); }
 
@@ -122,6 +125,12 @@ struct Over {
     result.push_back({over({0, -2}), {numbers({2, 2}, 0, 1)}, "an axis is named twice"});
     result.push_back({over({}), {Tensor{1, 2}}, "input 0 is int64"});
     return result;
+  }
+  static std::vector<Sample<Self>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{over({0}), {numbers({side, side}, 0.5, 1.5)}},
+            {over({1}), {numbers({side, side}, 0.5, 1.5)}},
+            {over({1}), {numbers({n / 10, 10}, 0.5, 1.5)}}};
   }
 };
 
@@ -189,6 +198,7 @@ struct Var : Over<Var> {
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return collected(t * slope(r.input(0)));
   }
+  double flops(const Record& r) const { return 4 * Over::flops(r); }
   static std::vector<Sample<Var>> samples() {
     auto result = Over::samples();
     result.push_back({with({1}, false, 1), {numbers({2, 4}, -2, 2)}});
@@ -305,17 +315,9 @@ struct ArgMax : Over<ArgMax> {
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, DType::int64);
     const Grouped g = group(x[0], normalised(x[0].shape()));
-    std::int64_t* to = out.exclusive_data<std::int64_t>();
     visit_floating(x[0].dtype(), [&]<class T>(T) {
-      const T* from = (g.moved.defined() ? g.moved : x[0]).template data<T>();
-      for (std::int64_t o = 0; o < g.outer; ++o)
-        for (std::int64_t i = 0; i < g.inner; ++i) {
-          const T* column = from + o * g.count * g.inner + i;
-          std::int64_t best = 0;
-          for (std::int64_t k = 1; k < g.count && !std::isnan(column[best * g.inner]); ++k)
-            if (!(column[k * g.inner] <= column[best * g.inner])) best = k;
-          *to++ = best;
-        }
+      const T* const from = (g.moved.defined() ? g.moved : x[0]).template data<T>();
+      kernels::argmax(g.outer, g.count, g.inner, from, out.exclusive_data<std::int64_t>());
     });
     return out;
   }
@@ -342,6 +344,7 @@ struct LogSumExp : Over<LogSumExp> {
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return collected(t * weights(r));
   }
+  double flops(const Record& r) const { return 4 * Over::flops(r); }
 
  private:
   // The softmax; 0 where there is no weight at all.
