@@ -24,9 +24,12 @@ Tape::Tape()
     : memory_(detail::take_tape_memory()),
       serial_(detail::unique_id()),
       outer_(std::exchange(innermost, this)),
-      suspended_(std::exchange(recorder, this)) {}
+      suspended_(std::exchange(recorder, this)),
+      bytes_before_(detail::memory_in_use.now),
+      peak_before_(std::exchange(detail::memory_in_use.peak, bytes_before_)) {}
 
 Tape::~Tape() {
+  detail::memory_in_use.peak = std::max(detail::memory_in_use.peak, peak_before_);
   innermost = outer_;
   recorder = suspended_;
   detail::give_tape_memory(std::move(memory_));

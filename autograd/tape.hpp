@@ -63,6 +63,9 @@ class Tape {
   std::size_t size() const noexcept;
   /// Bytes of the buffers that the tape keeps alive for the backward pass.
   std::uint64_t bytes_kept() const;
+  /// The most bytes of tensors alive at one time since the tape began, beyond those alive then. Of
+  /// tensors made and freed on this thread.
+  std::uint64_t peak_bytes() const noexcept;
   /// Floating-point operations of everything recorded so far, counted from shapes: 2 m n k for a
   /// product of matrices, one for each element of an elementwise function or reduction, none for
   /// what only moves elements. A backward pass counts if this tape was recording it.
@@ -105,8 +108,9 @@ class Tape {
 
   std::unique_ptr<detail::TapeMemory> memory_;
   std::uint64_t serial_;
-  Tape* outer_;      // the tape below this one on the thread
-  Tape* suspended_;  // what was recording when this tape began
+  Tape* outer_;                              // the tape below this one on the thread
+  Tape* suspended_;                          // what was recording when this tape began
+  std::int64_t bytes_before_, peak_before_;  // when this tape began
 };
 
 /// Nothing is recorded on this thread while one of these lives; what is computed is a constant to

@@ -41,9 +41,12 @@ constexpr std::int64_t numbers_of_a_task = std::int64_t{1} << 18,
 // OpenBLAS's kernels for small products, which do not pack their operands and are two to three
 // times as fast at these sizes. It has them for AVX-512 and uses them up to a million
 // multiplications; for b transposed, up to 1200 elements of the result and from k = 32 on.
-bool has_small_kernels() {
-  const std::string_view core = openblas_get_corename();
-  return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
+bool small_kernels() {
+  static const bool result = [] {
+    const std::string_view core = openblas_get_corename();
+    return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
+  }();
+  return result;
 }
 constexpr std::int64_t small_product = 1'000'000, small_result = 1200, least_inner = 32;
 // With fewer rows than these at a time they lose what they gain.
@@ -118,8 +121,7 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   if (k == 0) return;
   if (n == 1) return matrix_vector(im, ik, a, b.data, beta, c);
   if (m == 1) return matrix_vector(in, ik, Matrix<T>{b.data, !b.transposed}, a.data, beta, c);
-  static const bool small_kernels = has_small_kernels();
-  if (!small_kernels || (a.transposed && b.transposed)) return piece(0, m, 0, n);
+  if (!small_kernels() || (a.transposed && b.transposed)) return piece(0, m, 0, n);
   T turned[least_inner * few_columns];
   if (b.transposed && k < least_inner) {
     if (n > few_columns) return piece(0, m, 0, n);
@@ -135,6 +137,69 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   });
 }
 
+namespace {
+
+// A lazy product pays if it is a small product, whose rows can be computed one part after the
+// other, and more than a part of the first-level cache holds.
+constexpr std::int64_t bytes_of_a_part = 20 << 10;
+
+std::int64_t rows_of_a_part(std::int64_t n, std::size_t element) {
+  return std::max<std::int64_t>(1, bytes_of_a_part / (n * static_cast<std::int64_t>(element)));
+}
+
+// Rows [i, i + rows) of a product, a being (k, m) and read as its transpose.
+template <class T>
+void some_rows(const Buffer& product, std::int64_t i, std::int64_t rows, T* c) {
+  const auto data = [](const Buffer* buffer) {
+    return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
+  };
+  const int m = static_cast<int>(product.rows), n = static_cast<int>(product.columns);
+  const auto k = static_cast<int>(product.source->bytes / (product.rows * sizeof(T)));
+  gemm_call(CblasTrans, CblasNoTrans, static_cast<int>(rows), n, k, data(product.source) + i, m,
+            data(product.other), n, T(0), c, n);
+}
+
+template <class T>
+void fill_product(const Buffer& self, std::byte* out) {
+  const std::int64_t m = self.rows, n = self.columns, step = rows_of_a_part(n, sizeof(T));
+  for (std::int64_t i = 0; i < m; i += step)
+    some_rows(self, i, std::min(step, m - i), reinterpret_cast<T*>(out) + i * n);
+}
+
+}  // namespace
+
+template <class T>
+BufferRef lazy_product(std::int64_t m, std::int64_t n, std::int64_t k, BufferRef a, BufferRef b) {
+  const std::int64_t bytes = m * n * static_cast<std::int64_t>(sizeof(T));
+  if (bytes <= 2 * bytes_of_a_part || k == 0 || m * n * k > small_product || !small_kernels() ||
+      a.is_lazy() || b.is_lazy())
+    return {};
+  return BufferRef::lazy(static_cast<std::uint64_t>(bytes), std::move(a),
+                         static_cast<std::uint32_t>(m), static_cast<std::uint32_t>(n),
+                         fill_product<T>, std::move(b));
+}
+
+template <class T>
+void for_parts_of_product(const Buffer& product,
+                          FunctionRef<void(std::int64_t, std::int64_t, const T*)> use) {
+  const std::int64_t m = product.rows, n = product.columns, step = rows_of_a_part(n, sizeof(T));
+  const BufferRef part(static_cast<std::uint64_t>(step * n) * sizeof(T));
+  T* const numbers = reinterpret_cast<T*>(part.data());
+  for (std::int64_t i = 0; i < m; i += step) {
+    const std::int64_t rows = std::min(step, m - i);
+    some_rows(product, i, rows, numbers);
+    use(i * n, rows * n, numbers);
+  }
+}
+
+template BufferRef lazy_product<float>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
+                                       BufferRef);
+template BufferRef lazy_product<double>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
+                                        BufferRef);
+template void for_parts_of_product(const Buffer&,
+                                   FunctionRef<void(std::int64_t, std::int64_t, const float*)>);
+template void for_parts_of_product(const Buffer&,
+                                   FunctionRef<void(std::int64_t, std::int64_t, const double*)>);
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<float>, Matrix<float>, float*,
                    const float*);
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<double>, Matrix<double>,
