@@ -28,9 +28,17 @@ void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, const 
   cblas_dgemv(CblasRowMajor, t, rows, columns, 1.0, a, columns, x, 1, 0.0, y, 1);
 }
 
-// Multiplications from which on a product is cut, and the rows or columns of the result in a piece:
-// enough that the pieces together cost little more than the whole.
-constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, extent_of_a_piece = 512;
+// Multiplications from which on a product is cut, and the most rows or columns of the result in a
+// piece: enough that the pieces together cost little more than the whole (halves of 512 columns 7
+// %).
+constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, largest_piece = 512;
+
+// Two equal pieces, or more.
+std::int64_t extent_of_a_piece(std::int64_t longer) {
+  const std::int64_t pieces =
+      std::max<std::int64_t>(2, (longer + largest_piece - 1) / largest_piece);
+  return ((longer + pieces - 1) / pieces + 15) / 16 * 16;
+}
 
 // OpenBLAS does not pack its operands up to a million multiplications, which is much faster where
 // one of the extents is small. Such products go to it in steps along the longer axis of the result,
@@ -92,7 +100,7 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   if (m * n * k < worth_cutting)
     range(0, longer);
   else
-    for_ranges(longer, extent_of_a_piece, range);
+    for_ranges(longer, extent_of_a_piece(longer), range);
 }
 
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<float>, Matrix<float>, float*);
