@@ -185,10 +185,12 @@ Buffer* allocate_buffer(std::uint64_t bytes) {
 }
 
 void release_buffer(Buffer* buffer) noexcept {
-  if (!buffer->source) memory_in_use.now -= static_cast<std::int64_t>(buffer->bytes);
-  for (Buffer* owned : {buffer->source, buffer->filled, buffer->other})
-    if (owned && owned->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      release_buffer(owned);
+  if (!buffer->source)
+    memory_in_use.now -= static_cast<std::int64_t>(buffer->bytes);
+  else  // it is lazy, and its bytes are those of `filled`
+    for (Buffer* owned : {buffer->source, buffer->filled, buffer->other})
+      if (owned && owned->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        release_buffer(owned);
   if (ThreadPool* const pool = thread_pool ? thread_pool : start_thread_pool())
     pool->give(buffer);
   else

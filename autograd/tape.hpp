@@ -21,6 +21,7 @@ struct GradientOptions;
 namespace detail {
 struct OpTable;
 struct TapeMemory;
+struct Leaf;
 struct Node;
 }  // namespace detail
 
@@ -97,6 +98,8 @@ class Tape {
   /// This thread's tape on which `tensor` was recorded. Throws TapeError if there is none.
   static const Tape& of(const Tensor& tensor, std::string_view caller);
   static constexpr std::uint32_t absent = 0xffffffffu;
+  /// The place of a tensor from outside, which is free if this tape has never met it.
+  detail::Leaf& leaf(const Tensor& tensor, std::string_view caller) const;
   /// The node of a tensor, or `absent` if this tape has never met it.
   std::uint32_t find(const Tensor& tensor, std::string_view caller) const;
   std::uint32_t node_of_input(const Tensor& tensor, std::string_view operation);

@@ -66,6 +66,7 @@ constexpr std::int64_t few_columns = 128;
 // no gain. (64 x 30 x 784: 19 µs instead of 42; 30 x 784 x 64: 18 instead of 28.)
 std::int64_t rows_at_a_time(std::int64_t m, std::int64_t n, std::int64_t k, bool a_transposed,
                             bool b_transposed) {
+  if (m * n * k <= small_product && (!b_transposed || m * n <= small_result)) return m;
   std::int64_t rows = std::min(m, small_product / (n * k));
   if (b_transposed) rows = std::min(rows, small_result / n);
   return rows < least_rows || (a_transposed && b_transposed) || !small_kernels() ? m : rows;
@@ -74,7 +75,9 @@ std::int64_t rows_at_a_time(std::int64_t m, std::int64_t n, std::int64_t k, bool
 // y (rows) = matrix (rows, columns) · x + beta y
 template <class T>
 void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T beta, T* y) {
-  const std::int64_t grain = std::max<std::int64_t>(1, numbers_of_a_task / columns);
+  const std::int64_t all = std::int64_t{rows} * columns;
+  const std::int64_t grain =
+      all <= numbers_of_a_task ? rows : std::max<std::int64_t>(1, numbers_of_a_task / columns);
   for_ranges(rows, grain, [&](std::int64_t i, std::int64_t end) {
     const int some = static_cast<int>(end - i);
     if (matrix.transposed)
@@ -111,7 +114,7 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   };
 
   if (bias)
-    for_ranges(m, std::max<std::int64_t>(1, elementwise_grain / n),
+    for_ranges(m, m * n <= elementwise_grain ? m : std::max<std::int64_t>(1, elementwise_grain / n),
                [&](std::int64_t i, std::int64_t end) {
                  // Behind the last row of all there is room for a batch.
                  const std::int64_t limit = end * n + (end == m ? lanes<T> : 0);
