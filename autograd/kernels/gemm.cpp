@@ -171,21 +171,26 @@ std::int64_t rows_of_a_part(std::int64_t n, std::size_t element) {
   return std::max<std::int64_t>(1, bytes_of_a_part / (n * static_cast<std::int64_t>(element)));
 }
 
+// The columns of a lazy product; its buffer has m as `rows` and k as `columns`.
+template <class T>
+std::int64_t width(const Buffer& product) {
+  return static_cast<std::int64_t>(product.bytes / (product.rows * sizeof(T)));
+}
+
 // Rows [i, i + rows) of a product, a being (k, m) and read as its transpose.
 template <class T>
 void some_rows(const Buffer& product, std::int64_t i, std::int64_t rows, T* c) {
   const auto data = [](const Buffer* buffer) {
     return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
   };
-  const int m = static_cast<int>(product.rows), n = static_cast<int>(product.columns);
-  const auto k = static_cast<int>(product.source->bytes / (product.rows * sizeof(T)));
-  gemm_call(CblasTrans, CblasNoTrans, static_cast<int>(rows), n, k, data(product.source) + i, m,
-            data(product.other), n, T(0), c, n);
+  const int m = static_cast<int>(product.rows), n = static_cast<int>(width<T>(product));
+  gemm_call(CblasTrans, CblasNoTrans, static_cast<int>(rows), n, static_cast<int>(product.columns),
+            data(product.source) + i, m, data(product.other), n, T(0), c, n);
 }
 
 template <class T>
 void fill_product(const Buffer& self, std::byte* out) {
-  const std::int64_t m = self.rows, n = self.columns, step = rows_of_a_part(n, sizeof(T));
+  const std::int64_t m = self.rows, n = width<T>(self), step = rows_of_a_part(n, sizeof(T));
   for (std::int64_t i = 0; i < m; i += step)
     some_rows(self, i, std::min(step, m - i), reinterpret_cast<T*>(out) + i * n);
 }
@@ -199,14 +204,14 @@ BufferRef lazy_product(std::int64_t m, std::int64_t n, std::int64_t k, BufferRef
       a.is_lazy() || b.is_lazy())
     return {};
   return BufferRef::lazy(static_cast<std::uint64_t>(bytes), std::move(a),
-                         static_cast<std::uint32_t>(m), static_cast<std::uint32_t>(n),
+                         static_cast<std::uint32_t>(m), static_cast<std::uint32_t>(k),
                          fill_product<T>, std::move(b));
 }
 
 template <class T>
 void for_parts_of_product(const Buffer& product,
                           FunctionRef<void(std::int64_t, std::int64_t, const T*)> use) {
-  const std::int64_t m = product.rows, n = product.columns, step = rows_of_a_part(n, sizeof(T));
+  const std::int64_t m = product.rows, n = width<T>(product), step = rows_of_a_part(n, sizeof(T));
   const BufferRef part(static_cast<std::uint64_t>(step * n) * sizeof(T));
   T* const numbers = reinterpret_cast<T*>(part.data());
   for (std::int64_t i = 0; i < m; i += step) {

@@ -179,6 +179,12 @@ TEST_CASE("the gradient of a weight is the same whether it is read before the up
       CHECK(difference(matmul(gradient_of(read), transpose(x)), matmul(want, transpose(x)), 1e-4,
                        1e-4) == "");
       CHECK(difference(reshape(gradient_of(read), {-1}), reshape(want, {-1}), 1e-5, 1e-6) == "");
+      // An adjoint that is the beginning of a longer buffer.
+      const Tensor longer = concatenate({c, c});
+      const Tensor beginning = detail::TensorAccess::make(detail::TensorAccess::buffer(longer),
+                                                          c.shape(), c.size(), dtype);
+      CHECK(difference(vjp([&](const Tensor& w) { return linear(x, w, b); }, read, beginning), want,
+                       1e-5, 1e-6) == "");
     }
 }
 
