@@ -22,6 +22,7 @@ namespace detail {
 struct OpTable;
 struct TapeMemory;
 struct Node;
+struct TapeReader;
 }  // namespace detail
 
 /// The tensors that an operation is applied to, by reference.
@@ -83,6 +84,7 @@ class Tape {
  private:
   friend class Record;
   friend class NoRecording;
+  friend struct detail::TapeReader;
   friend void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                         std::string_view caller);
   friend Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents);

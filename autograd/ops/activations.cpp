@@ -55,7 +55,7 @@ struct LeakyRelu : Unary<LeakyRelu> {
     return xsimd::select(x < V(0), constant<V>(slope) * x, x);
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
-    return where(r.input(0) < 0, slope * t, t);
+    return t * where(r.input(0) < 0, slope, 1.0);
   }
   std::string equation() const { return detail::text("leaky_relu({0}, ", slope, ")"); }
   static auto samples() { return unary_samples<LeakyRelu>(-2, 2); }

@@ -100,6 +100,7 @@ TEST_CASE("the catalogue's names are unique and every operation has samples", "[
     CHECK(failing >= 1);
     CHECK(static_cast<std::size_t>(failing) < entry.samples.size());
     for (const Example& sample : entry.samples) {
+      if (!sample.error.empty()) continue;
       const bool listed = sample.equation.find("{...}") != std::string::npos;
       for (std::size_t i = 0; i < sample.inputs.size() && !listed; ++i) {
         INFO(sample.equation);

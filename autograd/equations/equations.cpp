@@ -1,0 +1,202 @@
+// Statements from a graph: which quantities get one, and the chain rule written out for each.
+#include "autograd/equations.hpp"
+
+#include <algorithm>
+
+#include "autograd/equations/graph.hpp"
+
+namespace xg {
+
+namespace algebra {
+namespace {
+
+/// The forward and backward statements of a graph. Values and adjoints that get no statement of
+/// their own stand inside of those of the others.
+class Statements {
+ public:
+  Statements(const Graph& graph, const std::optional<Chain>& chain) : graph_(graph) {
+    named_.assign(graph.size(), false);
+    adjoint_named_.assign(graph.size(), false);
+    is_z_.assign(graph.size(), false);
+    named_.back() = true;
+    if (chain) {
+      for (const Chain::Layer& layer : chain->layers) {
+        named_[layer.z] = adjoint_named_[layer.z] = is_z_[layer.z] = true;
+        if (layer.a != no_vertex) named_[layer.a] = true;
+      }
+    }
+    for (std::size_t n = 0; n < graph.size(); ++n) {
+      const Vertex& v = graph[n];
+      if (!v.value) continue;
+      adjoint_named_[n] = adjoint_named_[n] || v.wanted;
+      if (v.leaf || named_[n]) continue;
+      const bool shared =
+          std::count_if(graph.begin(), graph.end(),
+                        [&](const Vertex& user) {
+                          return user.value && !user.leaf &&
+                                 std::count(user.inputs.begin(), user.inputs.end(), n) > 0;
+                        }) > 1 ||
+          v.uses.size() > 1;
+      const std::size_t size = length(expanded(n));
+      const bool is_function =
+          v.value.kind() == Kind::call ||
+          any(v.value, [](const Expression& e) { return e.kind() == Kind::product; });
+      named_[n] = chain ? shared && size > 12 : (shared && size > 2) || is_function;
+      if (named_[n]) adjoint_named_[n] = v.needed;
+    }
+    for (std::size_t n = 0; n < graph.size(); ++n)
+      if (named_[n] && graph[n].needed && !chain && n + 1 < graph.size()) adjoint_named_[n] = true;
+    values_.clear();
+  }
+
+  const std::vector<bool>& named() const { return named_; }
+
+  Reading reading() {
+    Reading result;
+    for (std::size_t n = 0; n < graph_.size(); ++n)
+      if (named_[n]) result.forward.push_back({value_of(n), simplified(expanded(n), nullptr)});
+    for (std::size_t n = graph_.size(); n-- > 0;)
+      if (adjoint_named_[n] && !graph_[n].wanted) result.backward.push_back(adjoint_statement(n));
+    std::vector<std::size_t> wanted;
+    for (std::size_t n = 0; n < graph_.size(); ++n)
+      if (graph_[n].wanted) wanted.push_back(n);
+    // Vectors before matrices: BP3 before BP4.
+    std::stable_sort(wanted.begin(), wanted.end(), [&](std::size_t a, std::size_t b) {
+      return graph_[a].shape.size() < graph_[b].shape.size();
+    });
+    for (const std::size_t n : wanted) result.backward.push_back(adjoint_statement(n));
+    return result;
+  }
+
+ private:
+  Statement adjoint_statement(std::size_t n) {
+    Statement s{.left = adjoint_of(n), .right = adjoint(n)};
+    s.steps.push_back({"the chain rule", s.right});
+    s.right = simplified(s.right, &s.steps);
+    s.right = without_derivatives(s.right, &s.steps, [&](const Expression& e) {
+      const Expression &x = e.parts()[0], &rule = e.parts()[1];
+      if (is_value(x) && is_z_[vertex_of(x->symbol)]) return false;
+      return length(rule) <= (rule.kind() == Kind::quotient ? 5u : 2u);
+    });
+    return s;
+  }
+
+  /// The value of a vertex in terms of named ones.
+  Expression expanded(std::size_t n) {
+    auto [it, fresh] = values_.try_emplace(n);
+    if (fresh) it->second = in_names(graph_[n].value);
+    return it->second;
+  }
+  Expression in_names(const Expression& e) {
+    return rewrite(e, [&](const Expression& part) {
+      if (!is_value(part)) return part;
+      const std::size_t n = vertex_of(part->symbol);
+      return named_[n] || graph_[n].leaf ? part : expanded(n);
+    });
+  }
+  /// The sum of what the users of a vertex contribute.
+  Expression adjoint(std::size_t n) {
+    const Shape& shape = graph_[n].shape;
+    if (n + 1 == graph_.size()) return shape.size() ? broadcast(number(1), shape) : number(1);
+    Parts terms;
+    for (const Vertex::Use& use : graph_[n].uses) {
+      if (!use.contribution) continue;
+      terms.push_back(rewrite(in_names(use.contribution), [&](const Expression& part) {
+        if (!is_adjoint(part)) return part;
+        const std::size_t by = vertex_of(part->symbol);
+        return adjoint_named_[by] ? part : adjoint(by);
+      }));
+    }
+    return terms.empty() ? broadcast(number(0), shape) : sum(std::move(terms));
+  }
+
+  const Graph& graph_;
+  std::vector<bool> named_, adjoint_named_, is_z_;
+  std::map<std::size_t, Expression> values_;
+};
+
+Expression renamed(const Expression& e, const Names& names) {
+  return rewrite(e, [&](const Expression& part) {
+    if (part.kind() != Kind::symbol) return part;
+    const auto it = names.find(part->symbol);
+    return it == names.end() ? part : symbol(it->second, part.shape());
+  });
+}
+
+Statement renamed(const Statement& s, const Names& names) {
+  Statement result{.left = names.at(s.left), .right = renamed(s.right, names)};
+  for (const DerivationStep& step : s.steps)
+    result.steps.push_back({step.identity, renamed(step.result, names)});
+  return result;
+}
+
+/// With a^0 = x in front, and a^l = z^l where a layer has no function.
+Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
+                const std::optional<Chain>& chain, bool columns) {
+  Reading result;
+  if (chain) {
+    const Shape& shape = graph[chain->input].shape;
+    const Symbol x{.letter = columns ? "x" : "X"};
+    result.forward.push_back({names.at(value_of(chain->input)), symbol(x, shape)});
+  }
+  for (const Statement& s : reading.forward) {
+    result.forward.push_back(renamed(s, names));
+    if (!chain) continue;
+    for (const Chain::Layer& layer : chain->layers)
+      if (layer.a == layer.z && s.left == value_of(layer.z)) {
+        const Symbol a = result.forward.back().left;
+        Symbol& z = result.forward.back().left;
+        z.letter = columns ? "z" : "Z";
+        result.forward.push_back({a, symbol(Symbol(z), s.right.shape())});
+      }
+  }
+  for (const Statement& s : reading.backward) result.backward.push_back(renamed(s, names));
+  return result;
+}
+
+}  // namespace
+}  // namespace algebra
+
+Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters) {
+  using namespace algebra;
+  const Graph graph = read_tape(loss, parameters);
+  const std::optional<Chain> chain = find_chain(graph);
+  const Examples examples = find_examples(graph);
+  Statements statements(graph, chain);
+  const Reading raw = statements.reading();
+
+  Equations result;
+  result.examples = examples.count;
+  result.depth = chain ? static_cast<int>(chain->layers.size()) : 0;
+  result.refusal = examples.refusal;
+  const Names names = notation(graph, statements.named(), chain, false);
+  Reading averaged = raw;
+  for (auto* list : {&averaged.forward, &averaged.backward})
+    for (Statement& s : *list) s.right = with_average(s.right, examples);
+  result.batch = renamed(averaged, graph, names, chain, false);
+  const Names small = notation(graph, statements.named(), chain, true);
+  for (std::size_t n = 0; n < graph.size(); ++n) {
+    if (!graph[n].leaf || !names.contains(value_of(n))) continue;
+    const bool is_input = chain && n == chain->input;
+    result.leaves.push_back({is_input ? Symbol{.letter = "X"} : names.at(value_of(n)),
+                             is_input ? Symbol{.letter = "x"} : small.at(value_of(n)),
+                             graph[n].shape, graph[n].wanted});
+  }
+
+  if (result.refusal.empty()) try {
+      result.example = renamed(one_example(raw, graph, examples), graph, small, chain, true);
+      std::vector<Statement>& backward = result.example->backward;
+      for (std::size_t i = 0; i < backward.size(); ++i) {
+        const auto& before = result.batch.backward[i].steps;
+        backward[i].steps.insert(backward[i].steps.begin(), before.begin(), before.end());
+      }
+      if (chain) mark_book_forms(*result.example, *chain);
+      for (std::size_t i = 0; i < backward.size(); ++i)
+        result.batch.backward[i].mark = backward[i].mark;
+    } catch (const Refusal& refusal) {
+      result.refusal = refusal.why;
+    }
+  return result;
+}
+
+}  // namespace xg

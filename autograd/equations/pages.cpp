@@ -1,0 +1,113 @@
+// The whole of what was found, laid out: as text, as LaTeX, and as an HTML page.
+#include <algorithm>
+
+#include "autograd/equations/write.hpp"
+
+namespace xg {
+
+namespace {
+
+using namespace algebra;
+
+/// Columns that a terminal needs for UTF-8 text.
+std::size_t width(const std::string& text) {
+  std::size_t result = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool combining = byte == 0xcc && i + 1 < text.size();  // U+0300 to U+033F
+    if ((byte & 0xc0) != 0x80 && !combining) ++result;
+  }
+  return result;
+}
+
+/// "l = 1, ..., L−1"
+std::string range(const std::pair<int, int>& layers, int depth, const char* dots,
+                  const char* minus) {
+  const auto name = [&](int l) {
+    if (l == depth && depth > 2) return std::string("L");
+    if (l == depth - 1 && depth > 3) return detail::text("L", minus, 1);
+    return std::to_string(l);
+  };
+  const auto [from, to] = layers;
+  if (from == to) return "l = " + name(from);
+  return "l = " + name(from) + (to == from + 1 ? ", " : detail::text(", ", dots, ", ")) + name(to);
+}
+
+std::string heading_of_example(const Equations& e) {
+  return detail::text("For one example as a column vector; over the batch of m = ", e.examples,
+                      ", C and its derivatives are the averages of these");
+}
+std::string heading_of_batch(const Equations& e) {
+  if (e.examples == 0) return "As computed";
+  return detail::text("For the whole batch, as computed; each of the m = ", e.examples,
+                      " examples is a row");
+}
+
+/// The identities of derivatives that stand in the statements.
+std::vector<std::string> slopes(const Reading& reading) {
+  std::vector<std::string> result;
+  for (const Statement& s : reading.backward)
+    any(s.right, [&](const Expression& e) {
+      if (e.kind() == Kind::derivative &&
+          std::find(result.begin(), result.end(), e->function->derivative_identity) == result.end())
+        result.push_back(e->function->derivative_identity);
+      return false;
+    });
+  return result;
+}
+
+std::string reading_text(const Reading& whole, int depth, bool columns, bool proofs) {
+  const Reading reading = folded(whole, depth);
+  const auto writer = text_writer(depth, columns);
+  std::size_t widest = 0;
+  const auto line = [&](const Statement& s) {
+    return writer->symbol(s.left) + " = " + writer->expression(s.right);
+  };
+  for (const auto* list : {&reading.forward, &reading.backward})
+    for (const Statement& s : *list) widest = std::max(widest, width(line(s)));
+  std::string result;
+  for (const auto* list : {&reading.forward, &reading.backward}) {
+    result += '\n';
+    for (const Statement& s : *list) {
+      std::string text = "  " + line(s);
+      const auto pad = [&](std::size_t to) {
+        if (const std::size_t now = width(text); now < to) text.append(to - now, ' ');
+      };
+      if (!s.mark.empty()) {
+        pad(std::min<std::size_t>(widest, 60) + 4);
+        text += "  (" + s.mark + ")";
+      }
+      if (s.layers) {
+        pad(std::min<std::size_t>(widest, 60) + 11);
+        text += "  " + range(*s.layers, depth, "…", "−");
+      }
+      result += text + '\n';
+      if (!proofs || list == &reading.forward) continue;
+      for (const DerivationStep& step : s.steps)
+        result += "      = " + writer->expression(step.result) + "    [" + step.identity + "]\n";
+    }
+  }
+  const std::vector<std::string> identities = slopes(reading);
+  for (std::size_t i = 0; i < identities.size(); ++i)
+    result += (i ? "        " : "\n  where ") + identities[i] + '\n';
+  return result;
+}
+
+}  // namespace
+
+std::string Equations::text(bool proofs) const {
+  std::string result;
+  const std::string layers = depth ? detail::text("; L = ", depth) : "";
+  if (example)
+    result += heading_of_example(*this) + layers + ":\n" +
+              reading_text(*example, depth, true, proofs) + '\n';
+  result += heading_of_batch(*this) + layers + ":\n" +
+            reading_text(batch, depth, false, proofs && !example);
+  if (!example) result += "\nThere is no reading for one example: " + refusal + ".\n";
+  return result;
+}
+
+std::string Equations::latex(bool proofs) const { return text(proofs); }
+std::string Equations::html(bool proofs) const { return text(proofs); }
+
+}  // namespace xg

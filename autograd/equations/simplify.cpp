@@ -1,0 +1,443 @@
+// A small simplifier. Each rule is an identity of algebra that holds for all values for which both
+// of its sides are defined; a step is one rule applied everywhere.
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/equations/graph.hpp"
+
+namespace xg::algebra {
+
+namespace {
+
+/// Products of shares such as 1/m are the fraction that they would be without rounding.
+double snapped(double value) {
+  for (int q = 1; q <= 12; ++q) {
+    const double p = std::round(value * q);
+    if (p != 0 && std::abs(value * q - p) <= 4e-15 * std::abs(p)) return p / q;
+  }
+  return value;
+}
+
+/// A term as a number times the rest.
+std::pair<double, Parts> factors(const Expression& e) {
+  if (e.kind() == Kind::number) return {e->value, {}};
+  if (e.kind() != Kind::hadamard) return {1, {e}};
+  std::pair<double, Parts> result{1, {}};
+  for (const Expression& part : e.parts())
+    if (part.kind() == Kind::number)
+      result.first *= part->value;
+    else
+      result.second.push_back(part);
+  return result;
+}
+
+Expression times(double coefficient, Parts rest) {
+  coefficient = snapped(coefficient);
+  if (rest.empty()) return number(coefficient);
+  if (coefficient != 1) rest.insert(rest.begin(), number(coefficient));
+  return hadamard(std::move(rest));
+}
+
+using Rule = Expression (*)(const Expression&);
+
+// (a + b) + c, and the same of ⊙ and of the matrix product.
+Expression associate(const Expression& e) {
+  if (e.kind() != Kind::sum && e.kind() != Kind::hadamard && e.kind() != Kind::product) return e;
+  Parts parts;
+  for (const Expression& part : e.parts())
+    if (part.kind() == e.kind())
+      parts.insert(parts.end(), part.parts().begin(), part.parts().end());
+    else
+      parts.push_back(part);
+  return parts.size() == e.parts().size() ? e : with_parts(e, std::move(parts));
+}
+
+Expression multiply_numbers(const Expression& e) {
+  if (e.kind() != Kind::hadamard) return e;
+  auto [coefficient, rest] = factors(e);
+  const Expression result = times(coefficient, std::move(rest));
+  return result.shape() == e.shape() ? result : e;
+}
+
+Expression drop_broadcast(const Expression& e) {
+  if (e.kind() != Kind::hadamard && e.kind() != Kind::sum) return e;
+  Parts parts(e.parts().begin(), e.parts().end());
+  for (Expression& part : parts) {
+    if (part.kind() != Kind::broadcast) continue;
+    const Expression whole = std::exchange(part, part.parts()[0]);
+    if (with_parts(e, parts).shape() != e.shape()) part = whole;
+  }
+  return with_parts(e, std::move(parts));
+}
+
+Expression move_transpose_in(const Expression& e) {
+  if (e.kind() != Kind::transpose) return e;
+  const Expression& inner = e.parts()[0];
+  if (inner.kind() == Kind::transpose) return inner.parts()[0];
+  if (inner.kind() != Kind::product) return e;
+  Parts parts;
+  for (std::size_t i = inner.parts().size(); i-- > 0;) parts.push_back(transpose(inner.parts()[i]));
+  return product(std::move(parts));
+}
+
+/// The coefficient of `e`, if it stands as a number before the rest; else 1.
+double take_coefficient(Expression& e) {
+  auto [coefficient, rest] = factors(e);
+  if (coefficient == 1 || rest.empty()) return 1;
+  const Expression without = times(1, std::move(rest));
+  if (without.shape() != e.shape()) return 1;
+  e = without;
+  return coefficient;
+}
+
+Expression move_numbers_out(const Expression& e) {
+  if (e.kind() != Kind::product && e.kind() != Kind::transpose && e.kind() != Kind::total) return e;
+  Parts parts(e.parts().begin(), e.parts().end());
+  double coefficient = 1;
+  for (Expression& part : parts) coefficient *= take_coefficient(part);
+  return coefficient == 1 ? e : times(coefficient, {with_parts(e, std::move(parts))});
+}
+
+Expression divide_by_number(const Expression& e) {
+  if (e.kind() != Kind::quotient || e.parts()[1].kind() != Kind::number) return e;
+  return times(1 / e.parts()[1]->value, {e.parts()[0]});
+}
+
+Expression multiply_quotient(const Expression& e) {
+  if (e.kind() != Kind::hadamard) return e;
+  Parts above, below;
+  for (const Expression& part : e.parts())
+    if (part.kind() == Kind::quotient) {
+      if (!is_number(part.parts()[0], 1)) above.push_back(part.parts()[0]);
+      below.push_back(part.parts()[1]);
+    } else {
+      above.push_back(part);
+    }
+  if (below.empty()) return e;
+  return quotient(above.empty() ? number(1) : hadamard(std::move(above)),
+                  hadamard(std::move(below)));
+}
+
+Expression collect(const Expression& e) {
+  if (e.kind() != Kind::sum) return e;
+  std::vector<std::pair<double, Parts>> terms;
+  for (const Expression& part : e.parts()) {
+    auto term = factors(part);
+    const auto like = std::find_if(terms.begin(), terms.end(), [&](const auto& other) {
+      return other.second.size() == term.second.size() &&
+             std::equal(term.second.begin(), term.second.end(), other.second.begin(), same);
+    });
+    if (like == terms.end())
+      terms.push_back(std::move(term));
+    else
+      like->first += term.first;
+  }
+  std::erase_if(terms, [](const auto& term) { return term.first == 0; });
+  if (terms.size() == e.parts().size() || terms.empty()) return e;
+  Parts parts;
+  for (auto& [coefficient, rest] : terms) parts.push_back(times(coefficient, std::move(rest)));
+  const Expression result = sum(std::move(parts));
+  return result.shape() == e.shape() ? result : e;
+}
+
+// c u − c v = c (u − v)
+Expression factor_number_out(const Expression& e) {
+  if (e.kind() != Kind::sum) return e;
+  const double common = std::abs(factors(e.parts()[0]).first);
+  Parts terms;
+  for (const Expression& term : e.parts()) {
+    auto [coefficient, rest] = factors(term);
+    if (std::abs(coefficient) != common || rest.empty()) return e;
+    terms.push_back(times(coefficient / common, std::move(rest)));
+  }
+  return common == 1 ? e : times(common, {sum(std::move(terms))});
+}
+
+// −(y − a) = a − y
+Expression distribute_minus(const Expression& e) {
+  const auto [coefficient, rest] = factors(e);
+  if (coefficient >= 0) return e;
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    if (rest[i].kind() != Kind::sum) continue;
+    Parts terms;
+    std::ptrdiff_t negative = 0;
+    for (const Expression& term : rest[i].parts()) {
+      auto [c, others] = factors(term);
+      negative += c < 0 ? 1 : -1;
+      Expression turned = times(-c, std::move(others));
+      c < 0 ? terms.insert(terms.begin(), turned) : terms.insert(terms.end(), turned);
+    }
+    if (negative < 0) continue;
+    Parts parts = rest;
+    parts[i] = sum(std::move(terms));
+    return times(-coefficient, std::move(parts));
+  }
+  return e;
+}
+
+// u ⊙ v + u ⊙ w = u ⊙ (v + w)
+Expression factor_out(const Expression& e) {
+  if (e.kind() != Kind::sum) return e;
+  const auto first = factors(e.parts()[0]).second;
+  for (const Expression& common : first) {
+    if (common.shape() != e.shape()) continue;
+    Parts rests;
+    for (const Expression& term : e.parts()) {
+      auto [coefficient, parts] = factors(term);
+      const auto it = std::find_if(parts.begin(), parts.end(),
+                                   [&](const Expression& p) { return same(p, common); });
+      if (it == parts.end()) break;
+      parts.erase(it);
+      rests.push_back(times(coefficient, std::move(parts)));
+    }
+    if (rests.size() == e.parts().size()) return hadamard({common, sum(std::move(rests))});
+  }
+  return e;
+}
+
+/// "where(u = 0, a, b)" taken apart.
+struct Choice {
+  Expression u, at_zero, elsewhere;
+};
+std::optional<Choice> choice_at_zero(const Expression& e) {
+  if (e.kind() != Kind::call || e->function->facet != "where({0}, {1}, {2})") return std::nullopt;
+  const Expression& condition = e.parts()[0];
+  if (condition.kind() != Kind::call || condition->function->facet != "{0} = {1}" ||
+      !is_number(condition.parts()[1], 0))
+    return std::nullopt;
+  return Choice{condition.parts()[0], e.parts()[1], e.parts()[2]};
+}
+
+bool has_factor(const Expression& e, const Expression& u) {
+  const Parts parts = factors(e.kind() == Kind::quotient ? e.parts()[0] : e).second;
+  return std::any_of(parts.begin(), parts.end(), [&](const Expression& p) { return same(p, u); });
+}
+
+Expression divide_by_choice(const Expression& e) {
+  if (e.kind() != Kind::quotient) return e;
+  const auto choice = choice_at_zero(e.parts()[1]);
+  return choice && has_factor(e.parts()[0], choice->u) ? quotient(e.parts()[0], choice->elsewhere)
+                                                       : e;
+}
+
+Expression choose_zero(const Expression& e) {
+  const auto choice = choice_at_zero(e);
+  return choice && is_number(choice->at_zero, 0) && has_factor(choice->elsewhere, choice->u)
+             ? choice->elsewhere
+             : e;
+}
+
+constexpr std::pair<const char*, Rule> rules[] = {
+    {"(u v) w = u v w", associate},
+    {"a number is repeated by ⊙ and + by themselves", drop_broadcast},
+    {"numbers are multiplied; 1 ⊙ u = u", multiply_numbers},
+    {"u / where(u = 0, c, v) = u / v where v ≠ 0", divide_by_choice},
+    {"where(u = 0, 0, u ⊙ v) = u ⊙ v", choose_zero},
+    {"u / c = (1/c) u for a number c", divide_by_number},
+    {"(uᵀ)ᵀ = u, (u v)ᵀ = vᵀ uᵀ", move_transpose_in},
+    {"(c u) v = c (u v), (c u)ᵀ = c uᵀ, Σ c u = c Σ u", move_numbers_out},
+    {"u ⊙ (v / w) = (u ⊙ v) / w", multiply_quotient},
+    {"like terms are collected; u + 0 = u", collect},
+    {"c u + c v = c (u + v)", factor_number_out},
+    {"−(u − v) = v − u", distribute_minus},
+    {"u ⊙ v + u ⊙ w = u ⊙ (v + w)", factor_out},
+};
+
+// Cancellation ---------------------------------------------------------------------------------
+
+/// An elementwise expression as a sum of monomials in atoms, exponents of either sign: the form in
+/// which what cancels does.
+class Polynomials {
+ public:
+  using Monomial = std::map<std::size_t, int>;  // atom and exponent
+  using Polynomial = std::map<Monomial, double>;
+
+  /// `e` with every f' written out, multiplied out and collected.
+  Expression normal(const Expression& e) {
+    Polynomial p = of(e);
+    // What is left of sums that were kept together can be multiplied out once nothing is divided.
+    for (bool again = true; again;) {
+      again = false;
+      for (const auto& [monomial, coefficient] : p) {
+        if (has_negative(monomial)) break;
+        const auto kept = std::find_if(monomial.begin(), monomial.end(), [&](const auto& power) {
+          return sums_.contains(power.first);
+        });
+        if (kept == monomial.end()) continue;
+        Monomial rest = monomial;
+        if (--rest[kept->first] == 0) rest.erase(kept->first);
+        Polynomial more = product({{rest, coefficient}}, sums_.at(kept->first));
+        p.erase(monomial);
+        add(p, more);
+        again = true;
+        break;
+      }
+    }
+    return expression(p);
+  }
+
+ private:
+  static bool has_negative(const Monomial& m) {
+    return std::any_of(m.begin(), m.end(), [](const auto& power) { return power.second < 0; });
+  }
+  static bool has_negative(const Polynomial& p) {
+    return std::any_of(p.begin(), p.end(), [](const auto& t) { return has_negative(t.first); });
+  }
+  static void add(Polynomial& p, const Polynomial& q) {
+    for (const auto& [monomial, coefficient] : q)
+      if ((p[monomial] += coefficient) == 0) p.erase(monomial);
+  }
+  static Polynomial product(const Polynomial& p, const Polynomial& q) {
+    Polynomial result;
+    for (const auto& [m, c] : p)
+      for (const auto& [n, d] : q) {
+        Monomial both = m;
+        for (const auto& [atom, exponent] : n)
+          if ((both[atom] += exponent) == 0) both.erase(atom);
+        add(result, {{both, c * d}});
+      }
+    return result;
+  }
+
+  std::size_t atom(const Expression& e) {
+    const auto [it, fresh] = numbers_.emplace(key(e), atoms_.size());
+    if (fresh) atoms_.push_back(e);
+    return it->second;
+  }
+  /// p as one atom, if it is a sum that nothing divides.
+  Polynomial kept_together(const Polynomial& p) {
+    if (p.size() < 2 || has_negative(p)) return p;
+    const std::size_t a = atom(expression(p));
+    sums_.emplace(a, p);
+    return {{{{a, 1}}, 1.0}};
+  }
+
+  Polynomial of(const Expression& e) {
+    switch (e.kind()) {
+      case Kind::number:
+        return {{{}, e->value}};
+      case Kind::derivative:
+        return of(e.parts()[1]);
+      case Kind::sum: {
+        Polynomial result;
+        for (const Expression& part : e.parts()) add(result, of(part));
+        return result;
+      }
+      case Kind::hadamard: {
+        Polynomial result{{{}, 1.0}};
+        for (const Expression& part : e.parts()) result = product(result, kept_together(of(part)));
+        return result;
+      }
+      case Kind::quotient: {
+        const Polynomial below = kept_together(of(e.parts()[1]));
+        if (below.size() != 1) break;
+        Monomial inverse;
+        for (const auto& [a, exponent] : below.begin()->first) inverse[a] = -exponent;
+        return product(kept_together(of(e.parts()[0])), {{inverse, 1 / below.begin()->second}});
+      }
+      case Kind::power: {
+        if (e->value != 2) break;
+        const Polynomial base = kept_together(of(e.parts()[0]));
+        return product(base, base);
+      }
+      default:
+        break;
+    }
+    return {{{{atom(e), 1}}, 1.0}};
+  }
+
+  Expression expression(const Polynomial& p) const {
+    Parts positive, negative;
+    for (const auto& [monomial, coefficient] : p) {
+      Parts above, below;
+      for (const auto& [a, exponent] : monomial) {
+        const Expression base = atoms_[a];
+        const int n = std::abs(exponent);
+        (exponent > 0 ? above : below).push_back(n == 1 ? base : power(base, n));
+      }
+      Expression term = times(coefficient, std::move(above));
+      if (!below.empty()) term = quotient(term, hadamard(std::move(below)));
+      (coefficient < 0 ? negative : positive).push_back(term);
+    }
+    positive.insert(positive.end(), negative.begin(), negative.end());
+    return positive.empty() ? number(0) : sum(std::move(positive));
+  }
+
+  std::vector<Expression> atoms_;
+  std::map<std::string, std::size_t> numbers_;
+  std::map<std::size_t, Polynomial> sums_;  // atoms that stand for a sum
+};
+
+bool is_elementwise(Kind kind) {
+  return kind == Kind::sum || kind == Kind::hadamard || kind == Kind::quotient;
+}
+
+/// Where writing out derivatives makes an expression shorter, it is the shorter.
+Expression cancelled(const Expression& e) {
+  if (is_elementwise(e.kind())) {
+    const Expression shorter = Polynomials().normal(e);
+    if (shorter.shape() == e.shape() && length(shorter) < length(e)) return shorter;
+  }
+  Parts parts;
+  for (const Expression& part : e.parts()) parts.push_back(cancelled(part));
+  return with_parts(e, std::move(parts));
+}
+
+void note(std::vector<DerivationStep>* steps, const std::string& identity, const Expression& e) {
+  if (steps) steps->push_back({identity, e});
+}
+
+}  // namespace
+
+Expression tidied(Expression e, std::vector<DerivationStep>* steps) {
+  for (bool again = true; again;) {
+    again = false;
+    for (const auto& [identity, rule] : rules) {
+      const Expression next = rewrite(e, rule);
+      if (same(next, e)) continue;
+      e = next;
+      if (rule != Rule(associate)) note(steps, identity, e);
+      again = true;
+      break;
+    }
+  }
+  return e;
+}
+
+Expression without_derivatives(const Expression& e, std::vector<DerivationStep>* steps,
+                               const std::function<bool(const Expression&)>& written_out) {
+  std::string identities;
+  const Expression result = rewrite(e, [&](const Expression& part) {
+    if (part.kind() != Kind::derivative || !written_out(part)) return part;
+    const std::string& identity = part->function->derivative_identity;
+    if (identities.find(identity) == std::string::npos)
+      identities += (identities.empty() ? "" : "; ") + identity;
+    return part.parts()[1];
+  });
+  if (identities.empty()) return e;
+  note(steps, identities, result);
+  return simplified(result, steps);
+}
+
+Expression simplified(Expression e, std::vector<DerivationStep>* steps) {
+  e = tidied(std::move(e), steps);
+  const Expression shorter = cancelled(e);
+  if (same(shorter, e)) return e;
+  const Expression written = rewrite(e, [](const Expression& part) {
+    return part.kind() == Kind::derivative ? part.parts()[1] : part;
+  });
+  if (!same(written, e)) {
+    std::string identities;
+    any(e, [&](const Expression& part) {
+      if (part.kind() == Kind::derivative &&
+          identities.find(part->function->derivative_identity) == std::string::npos)
+        identities += (identities.empty() ? "" : "; ") + part->function->derivative_identity;
+      return false;
+    });
+    note(steps, identities, written);
+  }
+  note(steps, "multiplied out, cancelled and collected", shorter);
+  return tidied(shorter, steps);
+}
+
+}  // namespace xg::algebra
