@@ -101,7 +101,11 @@ bool stands(const Expression& e, const std::map<Symbol, Tensor>& values, const T
 class Trial {
  public:
   Trial(const TapeMemory& m, std::size_t n, Graph& graph)
-      : graph_(graph), n_(n), inputs_(inputs_of(m, m.nodes[n])), f_(function_of(m.nodes[n])) {
+      : graph_(graph),
+        n_(n),
+        inputs_(inputs_of(m, m.nodes[n])),
+        name_(m.nodes[n].op->name),
+        f_(function_of(m.nodes[n])) {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const Tensor& kept = m.nodes[inputs_[i]].output;
       // What decides about places is taken as it was.
@@ -145,13 +149,21 @@ class Trial {
   /// Stands for input i as long as inputs that are one vertex have to be told apart.
   static Symbol place(std::size_t i) { return {.letter = "#", .number = static_cast<int>(i)}; }
 
+  /// What the facet says, if that is true. If it can be read and is not, the operation goes by its
+  /// name from here on.
   Expression read(const Parts& symbols, const std::map<Symbol, Tensor>& values, const Tensor& y) {
-    if (is_floating(y.dtype())) try {
-        const Expression e = read_facet(f_, symbols, y.shape());
-        if (stands(e, values, y)) return e;
-      } catch (const Unreadable&) {
-      } catch (const Error&) {
-      }
+    try {
+      const Expression e = read_facet(f_, symbols, y.shape());
+      if (e.kind() == Kind::call || stands(e, values, y)) return e;
+    } catch (const Unreadable&) {
+      return call(f_, symbols, y.shape());
+    } catch (const Error&) {
+    }
+    Function f = *f_;
+    f.facet = name_ + "(";
+    for (std::size_t i = 0; i < x_.size(); ++i) f.facet += detail::text(i ? ", {" : "{", i, '}');
+    f.facet += ")";
+    f_ = std::make_shared<const Function>(std::move(f));
     return call(f_, symbols, y.shape());
   }
 
@@ -264,6 +276,7 @@ class Trial {
   Graph& graph_;
   std::size_t n_;
   std::span<const std::uint32_t> inputs_;
+  std::string name_;
   std::shared_ptr<const Function> f_;
   std::vector<Tensor> x_;
 };

@@ -2,6 +2,7 @@
 #include "autograd/equations.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "autograd/equations/graph.hpp"
 
@@ -17,11 +18,10 @@ class Statements {
   Statements(const Graph& graph, const std::optional<Chain>& chain) : graph_(graph) {
     named_.assign(graph.size(), false);
     adjoint_named_.assign(graph.size(), false);
-    is_z_.assign(graph.size(), false);
     named_.back() = true;
     if (chain) {
       for (const Chain::Layer& layer : chain->layers) {
-        named_[layer.z] = adjoint_named_[layer.z] = is_z_[layer.z] = true;
+        named_[layer.z] = adjoint_named_[layer.z] = true;
         if (layer.a != no_vertex) named_[layer.a] = true;
       }
     }
@@ -41,15 +41,30 @@ class Statements {
       const bool is_function =
           v.value.kind() == Kind::call ||
           any(v.value, [](const Expression& e) { return e.kind() == Kind::product; });
-      named_[n] = chain ? shared && size > 12 : (shared && size > 2) || is_function;
+      named_[n] = chain ? shared && size > 6 : (shared && size > 2) || is_function;
       if (named_[n]) adjoint_named_[n] = v.needed;
     }
     for (std::size_t n = 0; n < graph.size(); ++n)
       if (named_[n] && graph[n].needed && !chain && n + 1 < graph.size()) adjoint_named_[n] = true;
     values_.clear();
+    if (!chain) return;
+    for (const Chain::Layer& layer : chain->layers)
+      if (layer.a != no_vertex)
+        any(in_names(graph[layer.a].value), [&](const Expression& e) {
+          if (e.kind() == Kind::call) activations_[layer.z].insert(e->function->facet);
+          return false;
+        });
   }
 
   const std::vector<bool>& named() const { return named_; }
+  /// An expression with named values only.
+  Expression in_names(const Expression& e) {
+    return rewrite(e, [&](const Expression& part) {
+      if (!is_value(part)) return part;
+      const std::size_t n = vertex_of(part->symbol);
+      return named_[n] || graph_[n].leaf ? part : expanded(n);
+    });
+  }
 
   Reading reading() {
     Reading result;
@@ -75,7 +90,9 @@ class Statements {
     s.right = simplified(s.right, &s.steps);
     s.right = without_derivatives(s.right, &s.steps, [&](const Expression& e) {
       const Expression &x = e.parts()[0], &rule = e.parts()[1];
-      if (is_value(x) && is_z_[vertex_of(x->symbol)]) return false;
+      if (is_value(x) && activations_.contains(vertex_of(x->symbol)) &&
+          activations_.at(vertex_of(x->symbol)).contains(e->function->facet))
+        return false;
       return length(rule) <= (rule.kind() == Kind::quotient ? 5u : 2u);
     });
     return s;
@@ -86,13 +103,6 @@ class Statements {
     auto [it, fresh] = values_.try_emplace(n);
     if (fresh) it->second = in_names(graph_[n].value);
     return it->second;
-  }
-  Expression in_names(const Expression& e) {
-    return rewrite(e, [&](const Expression& part) {
-      if (!is_value(part)) return part;
-      const std::size_t n = vertex_of(part->symbol);
-      return named_[n] || graph_[n].leaf ? part : expanded(n);
-    });
   }
   /// The sum of what the users of a vertex contribute.
   Expression adjoint(std::size_t n) {
@@ -111,7 +121,8 @@ class Statements {
   }
 
   const Graph& graph_;
-  std::vector<bool> named_, adjoint_named_, is_z_;
+  std::vector<bool> named_, adjoint_named_;
+  std::map<std::size_t, std::set<std::string>> activations_;  // by z, their facets
   std::map<std::size_t, Expression> values_;
 };
 
@@ -168,7 +179,6 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
   Equations result;
   result.examples = examples.count;
   result.depth = chain ? static_cast<int>(chain->layers.size()) : 0;
-  result.refusal = examples.refusal;
   const Names names = notation(graph, statements.named(), chain, false);
   Reading averaged = raw;
   for (auto* list : {&averaged.forward, &averaged.backward})
@@ -183,19 +193,29 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
                              graph[n].shape, graph[n].wanted});
   }
 
-  if (result.refusal.empty()) try {
-      result.example = renamed(one_example(raw, graph, examples), graph, small, chain, true);
-      std::vector<Statement>& backward = result.example->backward;
-      for (std::size_t i = 0; i < backward.size(); ++i) {
-        const auto& before = result.batch.backward[i].steps;
-        backward[i].steps.insert(backward[i].steps.begin(), before.begin(), before.end());
-      }
-      if (chain) mark_book_forms(*result.example, *chain);
-      for (std::size_t i = 0; i < backward.size(); ++i)
-        result.batch.backward[i].mark = backward[i].mark;
-    } catch (const Refusal& refusal) {
-      result.refusal = refusal.why;
-    }
+  const auto refuse = [&](const Refusal& refusal) {
+    result.refusal = refusal.why;
+    if (refusal.what)
+      result.refusal += to_string(renamed(statements.in_names(refusal.what), names));
+  };
+  if (examples.refusal) {
+    refuse(*examples.refusal);
+    return result;
+  }
+  try {
+    result.example = renamed(one_example(raw, graph, examples), graph, small, chain, true);
+  } catch (const Refusal& refusal) {
+    refuse(refusal);
+    return result;
+  }
+  std::vector<Statement>& backward = result.example->backward;
+  for (std::size_t i = 0; i < backward.size(); ++i) {
+    const auto& before = result.batch.backward[i].steps;
+    backward[i].steps.insert(backward[i].steps.begin(), before.begin(), before.end());
+  }
+  if (chain) mark_book_forms(*result.example, *chain);
+  for (std::size_t i = 0; i < backward.size(); ++i)
+    result.batch.backward[i].mark = backward[i].mark;
   return result;
 }
 

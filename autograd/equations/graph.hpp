@@ -59,17 +59,20 @@ struct Chain {
 };
 inline constexpr std::size_t no_vertex = static_cast<std::size_t>(-1);
 
+/// Why there is no reading of one example; `what`, if defined, completes the sentence.
+struct Refusal {
+  std::string why;
+  Expression what;
+};
+
 /// reading.cpp: which vertices have a row for each example.
 struct Examples {
   std::int64_t count = 0;      // 0: no axis of examples
   std::vector<bool> has_rows;  // by vertex
-  std::string refusal;         // why there is no reading of one example
+  std::optional<Refusal> refusal;
 };
 Examples find_examples(const Graph& graph);
 /// The statements of `batch` for one example; throws Refusal where that has no meaning.
-struct Refusal {
-  std::string why;
-};
 Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples);
 /// The average over examples written as such in the numbers of a statement.
 Expression with_average(const Expression& e, const Examples& examples);

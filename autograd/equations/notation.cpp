@@ -39,7 +39,7 @@ class Structure {
     if (!input.leaf || input.parameter || input.wanted) return std::nullopt;
     chain.input = data[0];
     for (std::size_t l = 1; l < data.size(); ++l) {
-      if (!is_function_of(data[l], chain.layers[l - 1].z) ||
+      if (users_[data[l]].size() != 1 || !is_function_of(data[l], chain.layers[l - 1].z) ||
           !is_only_way(data[l], chain.layers[l - 1].z))
         return std::nullopt;
       chain.layers[l - 1].a = data[l];
@@ -99,29 +99,50 @@ class Structure {
   }
   /// Whether `v` depends on `z` and on numbers, and nothing else.
   bool is_function_of(std::size_t v, std::size_t z) const {
-    if (v == z) return true;
-    if (v < z || graph_[v].leaf) return false;
-    return std::all_of(graph_[v].inputs.begin(), graph_[v].inputs.end(), [&](std::size_t input) {
-      return graph_[input].value.kind() == Kind::number || is_function_of(input, z);
-    });
+    std::vector<bool> is(graph_.size(), false);
+    is[z] = true;
+    for (std::size_t n = z + 1; n <= v; ++n) {
+      bool all = graph_[n].value && !graph_[n].inputs.empty();
+      for (const std::size_t input : graph_[n].inputs)
+        all = all && (is[input] || graph_[input].value.kind() == Kind::number);
+      is[n] = all;
+    }
+    return v >= z && is[v];
   }
   /// Whether everything that uses `z` goes through `v`.
   bool is_only_way(std::size_t v, std::size_t z) const {
-    if (v == z) return true;
-    return std::all_of(users_[z].begin(), users_[z].end(),
-                       [&](std::size_t user) { return user <= v && is_only_way(v, user); });
+    std::vector<bool> leads_elsewhere(graph_.size(), false);
+    for (std::size_t n = v; n-- > z;)
+      for (const std::size_t user : users_[n])
+        leads_elsewhere[n] = leads_elsewhere[n] || user > v || leads_elsewhere[user];
+    return !leads_elsewhere[z];
   }
-  /// Whether `v` is computed from its inputs element by element.
-  bool is_elementwise(std::size_t v) const {
-    if (graph_[v].value.kind() != Kind::call) return true;
-    const auto has_slope = [&](const Vertex::Use& use) {
-      return use.by == v && use.contribution && any(use.contribution, [](const Expression& e) {
+  /// Whether a function `v` of `z` is computed element by element.
+  bool is_elementwise(std::size_t v, std::size_t z) const {
+    const auto mixes = [](const Expression& e) {
+      return e.kind() == Kind::total || e.kind() == Kind::broadcast || e.kind() == Kind::reshape ||
+             e.kind() == Kind::transpose || e.kind() == Kind::product;
+    };
+    std::set<std::size_t> todo{v};
+    while (!todo.empty() && *todo.rbegin() > z) {
+      const std::size_t n = *todo.rbegin();
+      todo.erase(n);
+      if (graph_[n].value.kind() == Kind::number) continue;
+      if (any(graph_[n].value, mixes)) return false;
+      for (const std::size_t input : graph_[n].inputs) {
+        if (graph_[n].value.kind() == Kind::call && !has_slope(n, input)) return false;
+        todo.insert(input);
+      }
+    }
+    return true;
+  }
+  /// Whether the rule of `n` is f'(input).
+  bool has_slope(std::size_t n, std::size_t input) const {
+    const std::vector<Vertex::Use>& uses = graph_[input].uses;
+    return std::any_of(uses.begin(), uses.end(), [&](const Vertex::Use& use) {
+      return use.by == n && use.contribution && any(use.contribution, [](const Expression& e) {
                return e.kind() == Kind::derivative;
              });
-    };
-    return std::all_of(graph_[v].inputs.begin(), graph_[v].inputs.end(), [&](std::size_t input) {
-      const std::vector<Vertex::Use>& uses = graph_[input].uses;
-      return std::any_of(uses.begin(), uses.end(), has_slope);
     });
   }
   /// The output of the last layer: the first function of z alone that z is used through, of its
@@ -130,7 +151,7 @@ class Structure {
     const std::size_t z = chain.layers.back().z;
     for (std::size_t v = z + 1; v + 1 < graph_.size(); ++v)
       if (graph_[v].value && graph_[v].shape == graph_[z].shape && is_function_of(v, z) &&
-          is_only_way(v, z) && is_elementwise(v))
+          is_only_way(v, z) && is_elementwise(v, z))
         return v;
     const bool linear = std::all_of(chain.layers.begin(), chain.layers.end() - 1,
                                     [](const Chain::Layer& layer) { return layer.a == layer.z; });

@@ -43,6 +43,32 @@ std::string heading_of_batch(const Equations& e) {
                       " examples is a row");
 }
 
+std::string layers(const Equations& e) { return e.depth ? detail::text("; L = ", e.depth) : ""; }
+
+template <class F>
+void for_each(const Reading& reading, const F& f) {
+  for (const Statement& s : reading.forward) f(s, false);
+  for (const Statement& s : reading.backward) f(s, true);
+}
+
+std::string escaped(const std::string& text) {
+  std::string result;
+  for (const char c : text)
+    result += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return result;
+}
+
+/// An identity as text for LaTeX, which is to be compiled by an engine that reads UTF-8.
+std::string plain(const std::string& identity) {
+  std::string result;
+  for (const char c : identity) {
+    if (std::string_view("_^%&#$").find(c) != std::string_view::npos) result += '\\';
+    result += c;
+    if (c == '^') result += "{}";
+  }
+  return result;
+}
+
 /// The identities of derivatives that stand in the statements.
 std::vector<std::string> slopes(const Reading& reading) {
   std::vector<std::string> result;
@@ -97,17 +123,85 @@ std::string reading_text(const Reading& whole, int depth, bool columns, bool pro
 
 std::string Equations::text(bool proofs) const {
   std::string result;
-  const std::string layers = depth ? detail::text("; L = ", depth) : "";
   if (example)
-    result += heading_of_example(*this) + layers + ":\n" +
+    result += heading_of_example(*this) + layers(*this) + ":\n" +
               reading_text(*example, depth, true, proofs) + '\n';
-  result += heading_of_batch(*this) + layers + ":\n" +
+  result += heading_of_batch(*this) + layers(*this) + ":\n" +
             reading_text(batch, depth, false, proofs && !example);
   if (!example) result += "\nThere is no reading for one example: " + refusal + ".\n";
   return result;
 }
 
-std::string Equations::latex(bool proofs) const { return text(proofs); }
-std::string Equations::html(bool proofs) const { return text(proofs); }
+std::string Equations::latex(bool proofs) const {
+  const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
+    const auto writer = latex_writer(depth, columns);
+    std::string result = "\\begin{align*}\n";
+    for_each(folded(whole, depth), [&](const Statement& s, bool) {
+      result += "  " + writer->symbol(s.left) + " &= " + writer->expression(s.right);
+      if (!s.mark.empty()) result += " && \\text{(" + s.mark + ")}";
+      if (s.layers)
+        result += std::string(s.mark.empty() ? " &&" : "") + " \\quad " +
+                  range(*s.layers, depth, "\\dots", "-");
+      result += " \\\\\n";
+    });
+    result += "\\end{align*}\n";
+    if (!with_proofs) return result;
+    for_each(folded(whole, depth), [&](const Statement& s, bool backward) {
+      if (!backward) return;
+      result += "\\begin{align*}\n  " + writer->symbol(s.left);
+      for (const DerivationStep& step : s.steps)
+        result += "\n    &= " + writer->expression(step.result) + " && \\text{" +
+                  plain(step.identity) + "} \\\\";
+      result += "\n\\end{align*}\n";
+    });
+    return result;
+  };
+  std::string result;
+  if (example)
+    result += heading_of_example(*this) + layers(*this) + ":\n" + reading(*example, true, proofs);
+  result +=
+      heading_of_batch(*this) + layers(*this) + ":\n" + reading(batch, false, proofs && !example);
+  return result;
+}
+
+std::string Equations::html(bool proofs) const {
+  const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
+    const auto writer = mathml_writer(depth, columns);
+    const auto math = [](const std::string& inside) {
+      return "<math display=\"block\"><mrow>" + inside + "</mrow></math>";
+    };
+    std::string result = "<table>\n";
+    for_each(folded(whole, depth), [&](const Statement& s, bool) {
+      result += "<tr><td>" +
+                math(writer->symbol(s.left) + "<mo>=</mo>" + writer->expression(s.right)) +
+                "</td><td>" + (s.mark.empty() ? "" : "(" + s.mark + ")") + "</td><td>" +
+                (s.layers ? range(*s.layers, depth, "…", "−") : "") + "</td></tr>\n";
+    });
+    result += "</table>\n";
+    if (!with_proofs) return result;
+    for_each(folded(whole, depth), [&](const Statement& s, bool backward) {
+      if (!backward) return;
+      result += "<details><summary>" + math(writer->symbol(s.left)) + "</summary><table>\n";
+      for (const DerivationStep& step : s.steps)
+        result += "<tr><td>" + math("<mo>=</mo>" + writer->expression(step.result)) + "</td><td>" +
+                  escaped(step.identity) + "</td></tr>\n";
+      result += "</table></details>\n";
+    });
+    return result;
+  };
+  std::string result =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<title>The equations of a tape</title>\n<style>\n"
+      "body { font-family: serif; margin: 2em auto; max-width: 60em; }\n"
+      "td { padding: 0.2em 1em; } math { text-align: left; } summary math { display: inline; }\n"
+      "</style></head><body>\n";
+  if (example)
+    result += "<h2>One example</h2>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
+              reading(*example, true, proofs);
+  result += "<h2>The batch</h2>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
+            reading(batch, false, proofs && !example);
+  if (!example) result += "<p>There is no reading for one example: " + escaped(refusal) + ".</p>\n";
+  return result + "</body></html>\n";
+}
 
 }  // namespace xg

@@ -1,6 +1,7 @@
 // From the whole batch to one example: which quantities have a row for each example, and what a
 // statement about all rows says about one, written as a column.
 #include <algorithm>
+#include <cmath>
 
 #include "autograd/equations/graph.hpp"
 #include "autograd/ops.hpp"
@@ -50,7 +51,8 @@ class ByExample {
       else
         stands_[n] = stand(v.value);
     }
-    if (stands_.back() != Stand::summed) throw Refusal{"the loss is not a sum over the examples"};
+    if (stands_.back() != Stand::summed)
+      throw Refusal{"the loss is not a sum over the examples", {}};
   }
 
   static bool is_data(const Vertex& v) {
@@ -144,7 +146,7 @@ class ByExample {
       default:
         break;
     }
-    throw Refusal{"examples are mixed in " + to_string(e)};
+    throw Refusal{"examples are mixed in ", e};
   }
 
   /// Of what has rows: the one of an example, as a column.
@@ -215,22 +217,27 @@ class ByExample {
   /// `e`, linear in adjoints, with those terms times m that have no adjoint but examples: what
   /// remains of the others when each adjoint is m times that of the average.
   Expression times_count(const Expression& e, bool rows) const {
-    if (!any(e, is_adjoint)) {
-      if (!rows && stand(e) == Stand::constant) return e;
-      return hadamard({number(static_cast<double>(m_)), e});
-    }
-    if (e.kind() == Kind::symbol) return e;
     Parts parts(e.parts().begin(), e.parts().end());
     const bool is_sum = e.kind() == Kind::sum;
+    if (!any(e, is_adjoint)) {
+      if (!rows && stand(e) == Stand::constant) return e;
+      const auto is_share = [&](const Expression& part) { return stand(part) == Stand::summed; };
+      const auto share = std::find_if(parts.begin(), parts.end(), is_share);
+      if (rows || share == parts.end()) return hadamard({number(static_cast<double>(m_)), e});
+      for (auto it = is_sum ? parts.begin() : share; it != (is_sum ? parts.end() : share + 1); ++it)
+        *it = times_count(*it, rows);
+      return with_parts(e, std::move(parts));
+    }
+    if (e.kind() == Kind::symbol) return e;
     if (e.kind() == Kind::call || e.kind() == Kind::power || e.kind() == Kind::derivative)
-      throw Refusal{"an adjoint stands in " + to_string(e)};
+      throw Refusal{"an adjoint stands in ", e};
     std::size_t linear = 0;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       if (!is_sum && !any(parts[i], is_adjoint)) continue;
       parts[i] = times_count(parts[i], rows);
       ++linear;
     }
-    if (!is_sum && linear != 1) throw Refusal{"two adjoints stand in " + to_string(e)};
+    if (!is_sum && linear != 1) throw Refusal{"two adjoints stand in ", e};
     return with_parts(e, std::move(parts));
   }
 
@@ -239,7 +246,7 @@ class ByExample {
       if (part.kind() == Kind::symbol) return symbol(part->symbol, constant_shape(part.shape()));
       if (part.kind() == Kind::total) {
         const Expression& all = part.parts()[0];
-        if (part.shape().size() > 0) throw Refusal{"axes of constants are summed"};
+        if (part.shape().size() > 0) throw Refusal{"not all axes are summed in ", part};
         return total(all, all_axes(all), {});
       }
       if ((part.kind() == Kind::broadcast || part.kind() == Kind::reshape) &&
@@ -275,7 +282,7 @@ class ByExample {
     const bool fits = s == Stand::rows    ? e.shape().size() == shape.size()
                       : shape.size() == 2 ? e.shape().size() < 2 || e.shape()[0] == 1
                                           : element_count(e.shape()) == 1;
-    if (!fits) throw Refusal{"examples are mixed in " + to_string(e)};
+    if (!fits) throw Refusal{"examples are mixed in ", e};
   }
   Expression column_of_columns(const Expression& e) const {
     if (e.kind() == Kind::transpose) return column(e.parts()[0]);
@@ -318,15 +325,16 @@ Examples find_examples(const Graph& graph) {
     if (!ByExample::is_data(graph[n])) continue;
     const std::int64_t rows = graph[n].shape[0];
     if (result.count != 0 && rows != result.count) {
-      result.refusal = detail::text("the matrices from outside have ", result.count, " and ", rows,
-                                    " rows, so that none of them counts the examples");
+      result.refusal = {detail::text("the matrices from outside have ", result.count, " and ", rows,
+                                     " rows, so that neither counts the examples"),
+                        {}};
       result.count = 0;
       return result;
     }
     result.count = rows;
   }
   if (result.count == 0) {
-    result.refusal = "no matrix from outside has a row for each example";
+    result.refusal = Refusal{"no matrix from outside has a row for each example", {}};
     return result;
   }
   try {
@@ -334,7 +342,7 @@ Examples find_examples(const Graph& graph) {
     for (std::size_t n = 0; n < graph.size(); ++n)
       result.has_rows[n] = split.stand_of(n) == Stand::rows;
   } catch (const Refusal& refusal) {
-    result.refusal = refusal.why;
+    result.refusal = refusal;
   }
   return result;
 }
@@ -366,7 +374,7 @@ Reading one_example(const Reading& batch, const Graph& graph, const Examples& ex
 }
 
 Expression with_average(const Expression& e, const Examples& examples) {
-  if (examples.count == 0 || !examples.refusal.empty()) return e;
+  if (examples.refusal) return e;
   const auto term = [&](const Expression& t) {
     const auto has_rows = [&](const Expression& part) {
       return is_value(part) && examples.has_rows[vertex_of(part->symbol)];
@@ -375,7 +383,9 @@ Expression with_average(const Expression& e, const Examples& examples) {
         t.parts()[0].kind() != Kind::number)
       return t;
     Parts parts(t.parts().begin(), t.parts().end());
-    parts[0] = number(parts[0]->value, examples.count);
+    // A share of the average, rather than a number of its own.
+    const double value = parts[0]->value;
+    if (std::abs(value) < 1) parts[0] = number(value, examples.count);
     return hadamard(std::move(parts));
   };
   if (e.kind() != Kind::sum) return term(e);

@@ -60,7 +60,8 @@ Expression multiply_numbers(const Expression& e) {
 }
 
 Expression drop_broadcast(const Expression& e) {
-  if (e.kind() != Kind::hadamard && e.kind() != Kind::sum) return e;
+  if (e.kind() == Kind::broadcast && e.parts()[0].shape() == e.shape()) return e.parts()[0];
+  if (e.kind() != Kind::hadamard && e.kind() != Kind::sum && e.kind() != Kind::quotient) return e;
   Parts parts(e.parts().begin(), e.parts().end());
   for (Expression& part : parts) {
     if (part.kind() != Kind::broadcast) continue;
@@ -68,6 +69,14 @@ Expression drop_broadcast(const Expression& e) {
     if (with_parts(e, parts).shape() != e.shape()) part = whole;
   }
   return with_parts(e, std::move(parts));
+}
+
+// One number in one shape, then in another.
+Expression broadcast_once(const Expression& e) {
+  if (e.kind() != Kind::broadcast && e.kind() != Kind::reshape) return e;
+  const Expression& inner = e.parts()[0];
+  if (inner.kind() != Kind::broadcast || inner.parts()[0].kind() != Kind::number) return e;
+  return broadcast(inner.parts()[0], e.shape());
 }
 
 Expression move_transpose_in(const Expression& e) {
@@ -91,10 +100,25 @@ double take_coefficient(Expression& e) {
 }
 
 Expression move_numbers_out(const Expression& e) {
-  if (e.kind() != Kind::product && e.kind() != Kind::transpose && e.kind() != Kind::total) return e;
   Parts parts(e.parts().begin(), e.parts().end());
   double coefficient = 1;
-  for (Expression& part : parts) coefficient *= take_coefficient(part);
+  switch (e.kind()) {
+    case Kind::product:
+      for (Expression& part : parts) coefficient *= take_coefficient(part);
+      break;
+    case Kind::transpose:
+    case Kind::total:
+    case Kind::broadcast:
+    case Kind::reshape:
+    case Kind::quotient:
+      coefficient = take_coefficient(parts[0]);
+      break;
+    case Kind::jacobian:
+      coefficient = take_coefficient(parts.back());
+      break;
+    default:
+      return e;
+  }
   return coefficient == 1 ? e : times(coefficient, {with_parts(e, std::move(parts))});
 }
 
@@ -105,17 +129,31 @@ Expression divide_by_number(const Expression& e) {
 
 Expression multiply_quotient(const Expression& e) {
   if (e.kind() != Kind::hadamard) return e;
-  Parts above, below;
+  Parts above, below, numbers;
   for (const Expression& part : e.parts())
-    if (part.kind() == Kind::quotient) {
+    if (part.kind() == Kind::number) {
+      numbers.push_back(part);
+    } else if (part.kind() == Kind::quotient) {
       if (!is_number(part.parts()[0], 1)) above.push_back(part.parts()[0]);
       below.push_back(part.parts()[1]);
     } else {
       above.push_back(part);
     }
-  if (below.empty()) return e;
-  return quotient(above.empty() ? number(1) : hadamard(std::move(above)),
-                  hadamard(std::move(below)));
+  if (below.empty() || above.size() + below.size() < 2 + (above.size() == 0 ? 0u : 1u)) return e;
+  numbers.push_back(
+      quotient(above.empty() ? number(1) : hadamard(std::move(above)), hadamard(std::move(below))));
+  return hadamard(std::move(numbers));
+}
+
+// Σ Σ u = Σ u, over all axes in the end.
+Expression sum_once(const Expression& e) {
+  if (e.kind() != Kind::total || e.shape().size() > 0 || e.parts()[0].kind() != Kind::total)
+    return e;
+  const Expression& inner = e.parts()[0].parts()[0];
+  Axes all;
+  for (std::size_t i = 0; i < inner.shape().size(); ++i)
+    all.push_back(static_cast<std::int64_t>(i));
+  return total(inner, all, {});
 }
 
 Expression collect(const Expression& e) {
@@ -151,6 +189,17 @@ Expression factor_number_out(const Expression& e) {
     terms.push_back(times(coefficient / common, std::move(rest)));
   }
   return common == 1 ? e : times(common, {sum(std::move(terms))});
+}
+
+// −u + v = v − u
+Expression put_positive_first(const Expression& e) {
+  if (e.kind() != Kind::sum || factors(e.parts()[0]).first > 0) return e;
+  Parts parts(e.parts().begin(), e.parts().end());
+  const auto positive = std::find_if(
+      parts.begin(), parts.end(), [](const Expression& term) { return factors(term).first > 0; });
+  if (positive == parts.end()) return e;
+  std::rotate(parts.begin(), positive, positive + 1);
+  return sum(std::move(parts));
 }
 
 // −(y − a) = a − y
@@ -230,16 +279,19 @@ Expression choose_zero(const Expression& e) {
 constexpr std::pair<const char*, Rule> rules[] = {
     {"(u v) w = u v w", associate},
     {"a number is repeated by ⊙ and + by themselves", drop_broadcast},
+    {"a number that is repeated twice is repeated", broadcast_once},
+    {"Σ Σ u = Σ u", sum_once},
     {"numbers are multiplied; 1 ⊙ u = u", multiply_numbers},
     {"u / where(u = 0, c, v) = u / v where v ≠ 0", divide_by_choice},
     {"where(u = 0, 0, u ⊙ v) = u ⊙ v", choose_zero},
     {"u / c = (1/c) u for a number c", divide_by_number},
     {"(uᵀ)ᵀ = u, (u v)ᵀ = vᵀ uᵀ", move_transpose_in},
-    {"(c u) v = c (u v), (c u)ᵀ = c uᵀ, Σ c u = c Σ u", move_numbers_out},
+    {"numbers are moved out of what is linear: (c u) v = c (u v), Σ c u = c Σ u", move_numbers_out},
     {"u ⊙ (v / w) = (u ⊙ v) / w", multiply_quotient},
     {"like terms are collected; u + 0 = u", collect},
     {"c u + c v = c (u + v)", factor_number_out},
     {"−(u − v) = v − u", distribute_minus},
+    {"−u + v = v − u", put_positive_first},
     {"u ⊙ v + u ⊙ w = u ⊙ (v + w)", factor_out},
 };
 
@@ -372,15 +424,45 @@ bool is_elementwise(Kind kind) {
   return kind == Kind::sum || kind == Kind::hadamard || kind == Kind::quotient;
 }
 
-/// Where writing out derivatives makes an expression shorter, it is the shorter.
-Expression cancelled(const Expression& e) {
+/// Where writing out derivatives makes an expression shorter, it is the shorter: first with the
+/// rules written out, then in normal form.
+struct Cancelled {
+  Expression written, shorter;
+  std::vector<std::string> identities;  // of the derivatives
+};
+
+Cancelled cancelled(const Expression& e) {
   if (is_elementwise(e.kind())) {
     const Expression shorter = Polynomials().normal(e);
-    if (shorter.shape() == e.shape() && length(shorter) < length(e)) return shorter;
+    if (shorter.shape() == e.shape() && length(tidied(shorter, nullptr)) < length(e)) {
+      Cancelled result{e, shorter, {}};
+      result.written = rewrite(e, [&](const Expression& part) {
+        if (part.kind() != Kind::derivative) return part;
+        result.identities.push_back(part->function->derivative_identity);
+        return part.parts()[1];
+      });
+      return result;
+    }
   }
-  Parts parts;
-  for (const Expression& part : e.parts()) parts.push_back(cancelled(part));
-  return with_parts(e, std::move(parts));
+  Parts written, shorter;
+  std::vector<std::string> identities;
+  for (const Expression& part : e.parts()) {
+    Cancelled c = cancelled(part);
+    written.push_back(std::move(c.written));
+    shorter.push_back(std::move(c.shorter));
+    identities.insert(identities.end(), c.identities.begin(), c.identities.end());
+  }
+  return {with_parts(e, std::move(written)), with_parts(e, std::move(shorter)),
+          std::move(identities)};
+}
+
+std::string listed(std::vector<std::string> identities) {
+  std::string result;
+  for (std::size_t i = 0; i < identities.size(); ++i)
+    if (std::find(identities.begin(), identities.begin() + static_cast<std::ptrdiff_t>(i),
+                  identities[i]) == identities.begin() + static_cast<std::ptrdiff_t>(i))
+      result += (result.empty() ? "" : "; ") + identities[i];
+  return result;
 }
 
 void note(std::vector<DerivationStep>* steps, const std::string& identity, const Expression& e) {
@@ -390,7 +472,10 @@ void note(std::vector<DerivationStep>* steps, const std::string& identity, const
 }  // namespace
 
 Expression tidied(Expression e, std::vector<DerivationStep>* steps) {
-  for (bool again = true; again;) {
+  // Every result is right; the limit is there in case that two rules undo each other.
+  constexpr int most_steps = 1000;
+  bool again = true;
+  for (int n = 0; again && n < most_steps; ++n) {
     again = false;
     for (const auto& [identity, rule] : rules) {
       const Expression next = rewrite(e, rule);
@@ -406,38 +491,26 @@ Expression tidied(Expression e, std::vector<DerivationStep>* steps) {
 
 Expression without_derivatives(const Expression& e, std::vector<DerivationStep>* steps,
                                const std::function<bool(const Expression&)>& written_out) {
-  std::string identities;
+  std::vector<std::string> identities;
   const Expression result = rewrite(e, [&](const Expression& part) {
     if (part.kind() != Kind::derivative || !written_out(part)) return part;
-    const std::string& identity = part->function->derivative_identity;
-    if (identities.find(identity) == std::string::npos)
-      identities += (identities.empty() ? "" : "; ") + identity;
+    identities.push_back(part->function->derivative_identity);
     return part.parts()[1];
   });
   if (identities.empty()) return e;
-  note(steps, identities, result);
+  note(steps, listed(std::move(identities)), result);
   return simplified(result, steps);
 }
 
 Expression simplified(Expression e, std::vector<DerivationStep>* steps) {
-  e = tidied(std::move(e), steps);
-  const Expression shorter = cancelled(e);
-  if (same(shorter, e)) return e;
-  const Expression written = rewrite(e, [](const Expression& part) {
-    return part.kind() == Kind::derivative ? part.parts()[1] : part;
-  });
-  if (!same(written, e)) {
-    std::string identities;
-    any(e, [&](const Expression& part) {
-      if (part.kind() == Kind::derivative &&
-          identities.find(part->function->derivative_identity) == std::string::npos)
-        identities += (identities.empty() ? "" : "; ") + part->function->derivative_identity;
-      return false;
-    });
-    note(steps, identities, written);
+  for (;;) {
+    e = tidied(std::move(e), steps);
+    Cancelled c = cancelled(e);
+    if (length(tidied(c.shorter, nullptr)) >= length(e)) return e;
+    if (!same(c.written, e)) note(steps, listed(std::move(c.identities)), c.written);
+    note(steps, "multiplied out, cancelled and collected", c.shorter);
+    e = c.shorter;
   }
-  note(steps, "multiplied out, cancelled and collected", shorter);
-  return tidied(shorter, steps);
 }
 
 }  // namespace xg::algebra
