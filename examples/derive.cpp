@@ -5,7 +5,6 @@
 #include <iostream>
 
 #include "autograd/autograd.hpp"
-#include "autograd/equations.hpp"
 #include "nn/nn.hpp"
 
 using namespace xg;

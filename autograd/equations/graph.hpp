@@ -49,6 +49,13 @@ Expression simplified(Expression e, std::vector<DerivationStep>* steps);
 Expression without_derivatives(const Expression& e, std::vector<DerivationStep>* steps,
                                const std::function<bool(const Expression&)>& written_out);
 
+/// polynomial.cpp: a term as a number times the rest, and back, without rounding in such as 3 ·
+/// 1/3.
+std::pair<double, Parts> factors(const Expression& e);
+Expression times(double coefficient, Parts rest);
+/// An elementwise expression with every f' written out, multiplied out, cancelled and collected.
+Expression multiplied_out(const Expression& e);
+
 /// A chain of layers that was found in a graph: vertex numbers of layer l at l − 1.
 struct Chain {
   struct Layer {

@@ -34,8 +34,8 @@ std::string range(const std::pair<int, int>& layers, int depth, const char* dots
 }
 
 std::string heading_of_example(const Equations& e) {
-  return detail::text("For one example as a column vector; over the batch of m = ", e.examples,
-                      ", C and its derivatives are the averages of these");
+  return detail::text("For one example x, in column vectors. Over the batch of m = ", e.examples,
+                      ", C = 1/m Σ_x C_x, and its derivatives likewise");
 }
 std::string heading_of_batch(const Equations& e) {
   if (e.examples == 0) return "As computed";
@@ -133,35 +133,38 @@ std::string Equations::text(bool proofs) const {
 }
 
 std::string Equations::latex(bool proofs) const {
+  const auto aligned = [](const std::vector<std::string>& rows) {
+    std::string result = "\\begin{align*}\n";
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      result += "  " + rows[i] + (i + 1 < rows.size() ? " \\\\\n" : "\n");
+    return result + "\\end{align*}\n";
+  };
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
     const auto writer = latex_writer(depth, columns);
-    std::string result = "\\begin{align*}\n";
-    for_each(folded(whole, depth), [&](const Statement& s, bool) {
-      result += "  " + writer->symbol(s.left) + " &= " + writer->expression(s.right);
-      if (!s.mark.empty()) result += " && \\text{(" + s.mark + ")}";
-      if (s.layers)
-        result += std::string(s.mark.empty() ? " &&" : "") + " \\quad " +
-                  range(*s.layers, depth, "\\dots", "-");
-      result += " \\\\\n";
-    });
-    result += "\\end{align*}\n";
-    if (!with_proofs) return result;
+    std::vector<std::string> rows;
+    std::string derivations;
     for_each(folded(whole, depth), [&](const Statement& s, bool backward) {
-      if (!backward) return;
-      result += "\\begin{align*}\n  " + writer->symbol(s.left);
+      std::string row = writer->symbol(s.left) + " &= " + writer->expression(s.right);
+      if (!s.mark.empty() || s.layers) row += " &&";
+      if (!s.mark.empty()) row += " \\text{(" + s.mark + ")}";
+      if (s.layers) row += " \\quad " + range(*s.layers, depth, "\\dots", "-");
+      rows.push_back(row);
+      if (!with_proofs || !backward) return;
+      std::vector<std::string> steps;
       for (const DerivationStep& step : s.steps)
-        result += "\n    &= " + writer->expression(step.result) + " && \\text{" +
-                  plain(step.identity) + "} \\\\";
-      result += "\n\\end{align*}\n";
+        steps.push_back((steps.empty() ? writer->symbol(s.left) : "") +
+                        " &= " + writer->expression(step.result) + " && \\text{" +
+                        plain(step.identity) + "}");
+      derivations += aligned(steps);
     });
-    return result;
+    return aligned(rows) + derivations;
   };
   std::string result;
   if (example)
-    result += heading_of_example(*this) + layers(*this) + ":\n" + reading(*example, true, proofs);
-  result +=
-      heading_of_batch(*this) + layers(*this) + ":\n" + reading(batch, false, proofs && !example);
-  return result;
+    result +=
+        plain(heading_of_example(*this) + layers(*this)) + ":\n" + reading(*example, true, proofs);
+  return result + plain(heading_of_batch(*this) + layers(*this)) + ":\n" +
+         reading(batch, false, proofs && !example);
 }
 
 std::string Equations::html(bool proofs) const {
