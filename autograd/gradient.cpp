@@ -108,6 +108,14 @@ std::uint64_t Tape::bytes_kept() const {
   return bytes;
 }
 
+double Tape::flops() const {
+  double total = 0;
+  for (std::size_t n = 0; n < memory_->nodes.size(); ++n)
+    if (const Node& node = memory_->nodes[n]; node.op)
+      total += node.op->flops(node.op_state, Record(*this, n));
+  return total;
+}
+
 std::ostream& operator<<(std::ostream& stream, const Tape& tape) {
   const TapeMemory& m = *tape.memory_;
   for (std::size_t n = 0; n < m.nodes.size(); ++n) {

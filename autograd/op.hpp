@@ -39,6 +39,7 @@ class Record {
   std::size_t input_count() const;
 
  private:
+  friend class Tape;
   friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
   friend Tensor push_forward(const Tensor&, Inputs, Inputs);
   Record(const Tape& tape, std::size_t node) : tape_(tape), node_(node) {}
@@ -78,6 +79,12 @@ struct Sample {
 ///   matrix product or a number times, brackets, and functions by name. Printed tapes show it, and
 ///   `equations` (equations.hpp) takes it at its word where a check on numbers allows.
 /// - `samples()`: examples for the checks.
+///
+/// Two more facets may be given where the default does not fit:
+/// - `flops(record)`: floating-point operations of one application, a number from the record's
+///   shapes. By default one for each element of the output.
+/// - `at_size(n)`: samples of about n elements in all, for benchmarks and checks of large inputs.
+///   By default one of `samples()` is repeated along its axes.
 template <class O>
 concept Op = std::copyable<O> &&
     requires(const O& op, Inputs inputs, const Shape& shape, const Tensor& tensor,
@@ -107,6 +114,7 @@ struct OpTable {
   Tensor (*vjp)(const void* op, std::size_t i, const Tensor& adjoint, const Record& record);
   Tensor (*jvp)(const void* op, std::size_t i, const Tensor& tangent, const Record& record);
   std::string (*equation)(const void* op);
+  double (*flops)(const void* op, const Record& record);
   Tensor (*apply)(const void* op, Inputs inputs);
 };
 
@@ -141,6 +149,12 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
       return stored<O>(op).jvp(i, tangent, record);
     },
     [](const void* op) -> std::string { return stored<O>(op).equation(); },
+    [](const void* op, const Record& record) -> double {
+      if constexpr (requires(const O& o) { o.flops(record); })
+        return stored<O>(op).flops(record);
+      else
+        return static_cast<double>(element_count(record.output_shape()));
+    },
     [](const void* op, Inputs inputs) { return xg::apply(stored<O>(op), inputs); }};
 
 [[noreturn]] void fail_undefined(std::string_view name, std::size_t input);

@@ -87,6 +87,8 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 // 1 with keepdims. Sums have a fixed order, whatever the number of threads.
 
 Tensor sum(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
+/// The sum of squares.
+Tensor squared_norm(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 Tensor prod(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 /// The sum of squared distances from the mean, divided by n - ddof; not finite unless n > ddof.
@@ -170,8 +172,8 @@ Tensor eye(std::int64_t n, DType dtype = DType::float64);
 
 // Numbers beside tensors: a number takes the tensor's type ---------------------------------------
 
-/// The number as a scalar of the type of `like`, recorded with its value if that is floating. Throws DTypeError if `like` is int64 and the
-/// number is not whole.
+/// The number as a scalar of the type of `like`, recorded with its value if that is floating.
+/// Throws DTypeError if `like` is int64 and the number is not whole.
 Tensor scalar_like(const Tensor& like, double value);
 Tensor scalar_like(const Tensor& like, std::int64_t value);
 template <Number S>

@@ -12,9 +12,13 @@ using detail::text;
 
 namespace {
 
-// A new value for the same parameter: the number stays, the version goes up.
+// The same parameter with a new value: the number stays, the version goes up.
+void mark_changed(Tensor& slot, const Tensor& before) {
+  TensorAccess::set_identity(slot, 0, TensorAccess::id(before), TensorAccess::version(before) + 1);
+}
+
 void change(Tensor& slot, Tensor value) {
-  TensorAccess::set_identity(value, 0, TensorAccess::id(slot), TensorAccess::version(slot) + 1);
+  mark_changed(value, slot);
   slot = std::move(value);
 }
 
@@ -38,10 +42,7 @@ Parameter& Parameter::operator=(Parameter&& other) {
   return *this;
 }
 
-const Tensor& Parameter::value() const noexcept {
-  static const Tensor undefined;
-  return value_ ? *value_ : undefined;
-}
+const Tensor Parameter::undefined;
 
 ParameterRef::ParameterRef(std::string name, const Parameter& parameter)
     : name_(std::move(name)), value_(parameter.value_) {
@@ -75,7 +76,7 @@ void ParameterRef::add_scaled(double factor, const Tensor& direction) const {
   Tensor& value = *value_;
   if (TensorAccess::buffer(value).unique()) {
     kernels::add_scaled(value, value, factor, direction);
-    change(value, std::move(value));
+    mark_changed(value, value);
   } else {
     Tensor changed = Tensor::uninitialised(value.shape(), value.dtype());
     kernels::add_scaled(changed, value, factor, direction);

@@ -26,12 +26,13 @@ class Parameter {
   ~Parameter() = default;
 
   /// The value now; undefined for a parameter that was moved from.
-  const Tensor& value() const noexcept;
+  const Tensor& value() const noexcept { return value_ ? *value_ : undefined; }
   operator const Tensor&() const noexcept { return value(); }
   const Shape& shape() const noexcept { return value().shape(); }
 
  private:
   friend class ParameterRef;
+  static const Tensor undefined;
   std::shared_ptr<Tensor> value_;
 };
 

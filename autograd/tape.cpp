@@ -17,7 +17,6 @@ using detail::text;
 
 namespace {
 thread_local Tape* innermost = nullptr;  // the newest tape alive on this thread
-thread_local Tape* recorder = nullptr;   // the tape that records, if any
 enum Mark : char { unneeded, needed, source, taken };
 }  // namespace
 
@@ -38,9 +37,8 @@ void Tape::clear() {
   serial_ = detail::unique_id();
 }
 
-Tape* Tape::recording() noexcept { return recorder; }
-NoRecording::NoRecording() noexcept : suspended_(std::exchange(recorder, nullptr)) {}
-NoRecording::~NoRecording() { recorder = suspended_; }
+NoRecording::NoRecording() noexcept : suspended_(std::exchange(Tape::recorder, nullptr)) {}
+NoRecording::~NoRecording() { Tape::recorder = suspended_; }
 
 // Recording ------------------------------------------------------------------------------------
 
@@ -161,9 +159,12 @@ void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tenso
       const Shape& shape = m.nodes[input].output.shape();
       if (change.shape() != shape) change = sum_to(change, shape);
       Tensor& sum = adjoints[input];
-      sum = sum.defined() ? sum + change : std::move(change);
+      if (sum.defined())
+        sum = sum + change;
+      else
+        sum = std::move(change);
     }
-    if (marks[n] != source) adjoints[n] = Tensor();
+    if (marks[n] != source) TensorAccess::set_buffer(adjoints[n], {});
   }
 
   for (std::size_t i = 0; i < sources.size(); ++i) {

@@ -64,6 +64,10 @@ class Tape {
   std::size_t size() const noexcept;
   /// Bytes of the buffers that the tape keeps alive for the backward pass.
   std::uint64_t bytes_kept() const;
+  /// Floating-point operations of everything recorded so far, counted from shapes: 2 m n k for a
+  /// product of matrices, one for each element of an elementwise function or reduction, none for
+  /// what only moves elements. A backward pass counts if this tape was recording it.
+  double flops() const;
 
   /// Whether the tensor or parameter, at its present value, was used under this tape.
   bool has_met(const Tensor& tensor) const { return find(tensor, "Tape") != absent; }
@@ -74,7 +78,7 @@ class Tape {
                                          std::span<const ParameterRef> known) const;
 
   /// The tape that records on this thread now, or null.
-  static Tape* recording() noexcept;
+  static Tape* recording() noexcept { return recorder; }
 
   /// Appends an application; `output` becomes the new node. `apply` calls this, nobody else.
   void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output);
@@ -98,6 +102,8 @@ class Tape {
   /// Writes the nodes of `wrt`, and for every node up to `last` how it stands to them.
   void mark(Inputs wrt, std::size_t last, std::string_view caller,
             std::vector<std::uint32_t>& sources, std::vector<char>& marks) const;
+
+  static inline constinit thread_local Tape* recorder = nullptr;
 
   std::unique_ptr<detail::TapeMemory> memory_;
   std::uint64_t serial_;

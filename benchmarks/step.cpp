@@ -1,128 +1,103 @@
 // A training step through the tape beside the same step written by hand, for the book's network, a
-// large and a tiny one. Only ratios of one run mean anything:
-//
-//     step --benchmark_enable_random_interleaving=true --benchmark_repetitions=9
-#include <benchmark/benchmark.h>
-
+// large and a tiny one. Only ratios of one run mean anything; `ratios` beside this file takes them.
 #include <tbb/global_control.h>
 
-#include "autograd/autograd.hpp"
+#include "benchmarks/cases.hpp"
 #include "benchmarks/hand_written.hpp"
-#include "datasets/dataset.hpp"
-#include "nn/nn.hpp"
 #include "optim/optim.hpp"
 
 using namespace xg;
+using cases::book, cases::large, cases::tiny, cases::rate, cases::Data, cases::Model, cases::Run;
 
 namespace {
 
-struct Data {
-  datasets::Batch batch;
-  Data(std::int64_t examples, std::int64_t inputs, std::int64_t classes) {
-    batch.inputs = random_uniform({examples, inputs}, Key{1});
-    batch.targets = one_hot(argmax(random_uniform({examples, classes}, Key{2}), -1), classes);
-  }
-  const float* x() const { return batch.inputs.data<float>(); }
-  const float* y() const { return batch.targets.data<float>(); }
-};
-
-struct Model : nn::Module {
-  std::vector<nn::Dense> layers;
-  nn::Activation activation;
-  Model(const std::vector<std::int64_t>& sizes, nn::Activation f) : activation(f) {
-    for (std::size_t l = 1; l < sizes.size(); ++l) layers.emplace_back(sizes[l - 1], sizes[l]);
-    nn::initialise(*this, nn::initialisers::scaled_normal, 1);
-  }
-  nn::Members members() const override {
-    nn::Members result;
-    for (std::size_t l = 0; l < layers.size(); ++l)
-      result.push_back({std::to_string(l), layers[l]});
-    return result;
-  }
-  Tensor forward(const Tensor& x) const override {
-    Tensor z = layers[0](x);
-    for (std::size_t l = 1; l < layers.size(); ++l) z = layers[l](activation(z));
-    return z;
-  }
-};
-
-template <class Hand>
-void copy_into(Hand& hand, const Model& model) {
+// The network written by hand, with the tape's starting weights.
+template <class Network>
+Network by_hand(const cases::Problem& problem) {
+  Network net({problem.sizes.begin(), problem.sizes.end()},
+              static_cast<std::size_t>(problem.examples));
+  const Model model(problem);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     const auto w = model.layers[l].weight.value().values<float>();
     const auto b = model.layers[l].bias.value().values<float>();
-    std::copy(w.begin(), w.end(), hand.layers()[l].w.data());
-    std::copy(b.begin(), b.end(), hand.layers()[l].b.data());
+    std::copy(w.begin(), w.end(), net.layers()[l].w.data());
+    std::copy(b.begin(), b.end(), net.layers()[l].b.data());
   }
+  return net;
 }
 
-void book_tape(benchmark::State& state) {
-  const Data data(10, 784, 10);
-  const Model net({784, 30, 10}, sigmoid);
-  optim::SGD sgd{net.parameters(), {.learning_rate = 0.01}};
-  for (auto _ : state)
-    benchmark::DoNotOptimize(sgd.step(data.batch, [&](const auto& b) {
+void book_tape(const Run& run, int) {
+  const Data data(book);
+  const Model net(book);
+  optim::SGD sgd{net.parameters(), {.learning_rate = rate}};
+  run([&] {
+    return sgd.step(data.batch, [&](const auto& b) {
       return nn::quadratic_cost(sigmoid(net(b.inputs)), b.targets);
-    }));
+    });
+  });
 }
-BENCHMARK(book_tape);
 
-void book_hand(benchmark::State& state) {
-  const Data data(10, 784, 10);
-  hand_written::Network<hand_written::Sigmoid, false> net({784, 30, 10}, 10);
-  copy_into(net, Model({784, 30, 10}, sigmoid));
-  for (auto _ : state) benchmark::DoNotOptimize(net.step(data.x(), data.y(), 0.01f));
+void book_hand(const Run& run, int) {
+  const Data data(book);
+  auto net = by_hand<hand_written::Network<hand_written::Sigmoid, false>>(book);
+  run([&] { return net.step(data.x(), data.y(), static_cast<float>(rate)); });
 }
-BENCHMARK(book_hand);
 
-void large_tape(benchmark::State& state) {
+void large_tape(const Run& run, int threads) {
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
-                                  static_cast<std::size_t>(state.range(0)));
-  const Data data(256, 784, 10);
-  const Model net({784, 1024, 1024, 10}, relu);
-  optim::SGD sgd{net.parameters(), {.learning_rate = 0.01}};
-  for (auto _ : state)
-    benchmark::DoNotOptimize(sgd.step(data.batch, [&](const auto& b) {
+                                  static_cast<std::size_t>(threads));
+  const Data data(large);
+  const Model net(large);
+  optim::SGD sgd{net.parameters(), {.learning_rate = rate}};
+  run([&] {
+    return sgd.step(data.batch, [&](const auto& b) {
       return nn::log_likelihood_cost(net(b.inputs), b.targets);
-    }));
+    });
+  });
 }
-BENCHMARK(large_tape)->Arg(1)->Arg(2)->UseRealTime();
 
-void large_hand(benchmark::State& state) {
-  const Data data(256, 784, 10);
-  hand_written::Network<hand_written::Relu, true> net({784, 1024, 1024, 10}, 256);
-  copy_into(net, Model({784, 1024, 1024, 10}, relu));
-  for (auto _ : state) benchmark::DoNotOptimize(net.step(data.x(), data.y(), 0.01f));
+// Only the products are on several threads.
+void large_hand(const Run& run, int threads) {
+  const Data data(large);
+  auto net = by_hand<hand_written::Network<hand_written::Relu, true>>(large);
+  openblas_set_num_threads(threads);
+  run([&] { return net.step(data.x(), data.y(), static_cast<float>(rate)); });
+  openblas_set_num_threads(1);
 }
-BENCHMARK(large_hand)->UseRealTime();
 
-void tiny_tape(benchmark::State& state) {
-  const Data data(1, 2, 1);
-  const Model net({2, 8, 1}, tanh);
-  optim::SGD sgd{net.parameters(), {.learning_rate = 0.01}};
-  for (auto _ : state)
-    benchmark::DoNotOptimize(sgd.step(data.batch, [&](const auto& b) {
+void tiny_tape(const Run& run, int) {
+  const Data data(tiny);
+  const Model net(tiny);
+  optim::SGD sgd{net.parameters(), {.learning_rate = rate}};
+  run([&] {
+    return sgd.step(data.batch, [&](const auto& b) {
       return nn::quadratic_cost(tanh(net(b.inputs)), b.targets);
-    }));
+    });
+  });
 }
-BENCHMARK(tiny_tape);
 
-void tiny_hand(benchmark::State& state) {
-  const Data data(1, 2, 1);
+void tiny_hand(const Run& run, int) {
+  const Data data(tiny);
   hand_written::Tiny net{};
-  const Model model({2, 8, 1}, tanh);
+  const Model model(tiny);
   std::copy_n(model.layers[0].weight.value().data<float>(), 16, &net.w1[0][0]);
   std::copy_n(model.layers[0].bias.value().data<float>(), 8, net.b1);
   std::copy_n(model.layers[1].weight.value().data<float>(), 8, net.w2);
   net.b2 = static_cast<float>(model.layers[1].bias.value().item());
-  for (auto _ : state) benchmark::DoNotOptimize(net.step(data.x(), *data.y(), 0.01f));
+  run([&] { return net.step(data.x(), *data.y(), static_cast<float>(rate)); });
 }
-BENCHMARK(tiny_hand);
 
 }  // namespace
 
 int main(int argc, char** argv) {
   openblas_set_num_threads(1);
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
+  return cases::run_cases(argc, argv,
+                          {{"book_tape", book_tape},
+                           {"book_hand", book_hand},
+                           {"large_tape/1", large_tape, 1},
+                           {"large_tape/2", large_tape, 2},
+                           {"large_hand/1", large_hand, 1},
+                           {"large_hand/2", large_hand, 2},
+                           {"tiny_tape", tiny_tape},
+                           {"tiny_hand", tiny_hand}});
 }

@@ -25,7 +25,7 @@ double share(const char* cost, const Tensor& a, const Tensor& y) {
 
 Tensor quadratic_cost(const Tensor& a, const Tensor& y) {
   const double each = share("quadratic_cost", a, y);
-  return sum(square(a - y)) * (0.5 * each);
+  return 0.5 * each * squared_norm(a - y);
 }
 
 Tensor cross_entropy_cost(const Tensor& a, const Tensor& y) {

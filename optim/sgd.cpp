@@ -83,6 +83,10 @@ void SGD::step(std::span<const Tensor> gradients) {
         text("[SGD] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"));
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     parameters_[i].check_fits("SGD", gradients[i]);
+  descend(gradients);
+}
+
+void SGD::descend(std::span<const Tensor> gradients) {
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     parameters_[i].add_scaled(-options_.learning_rate, gradients[i]);
 }
@@ -155,7 +159,7 @@ double SGD::chunks_and_update(std::int64_t size, ChunkCost cost) {
       a.weight = b.weight = 1;
       b.gradients.clear();
     }
-  step(chunks[0].gradients);
+  descend(chunks[0].gradients);
   for (Tensor& gradient : chunks[0].gradients) gradient = Tensor();
   return chunks[0].cost;
 }

@@ -73,6 +73,7 @@ class SGD {
   struct Work;
   double step_in_chunks(std::int64_t size, ChunkCost cost);
   double chunks_and_update(std::int64_t size, ChunkCost cost);
+  void descend(std::span<const Tensor> gradients);
 
   ParameterRefs parameters_;
   SGDOptions options_;

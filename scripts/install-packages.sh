@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/install-packages.sh run|test|ci... : installs the Debian packages of these sets, unless
-# they are there already. The one list of what the project needs.
+# scripts/install-packages.sh run|test|ci|peers... : installs the Debian packages of these sets,
+# unless they are there already. The one list of what the project needs.
 set -euo pipefail
 
 declare -A sets=(
@@ -8,6 +8,7 @@ declare -A sets=(
          zlib1g-dev libcli11-dev nlohmann-json3-dev dataset-fashion-mnist"
   [test]="catch2"
   [ci]="clang clang-format libbenchmark-dev"
+  [peers]="libbenchmark-dev libtorch-dev"
 )
 
 packages=()

@@ -206,6 +206,10 @@ Expression read_facet(const std::shared_ptr<const Function>& f, Parts inputs, co
     }
     return call(f, std::move(inputs), shape);
   }
+  constexpr std::string_view squares = "‖{0}‖²";
+  if (f->facet.starts_with(squares) && inputs.size() == 1)
+    return total(power(inputs[0], 2),
+                 axes_of(f->facet.substr(squares.size()), inputs[0].shape().size()), shape);
   const Expression result = Facet(f->facet, inputs).all();
   if (result.shape() != shape) throw Unreadable{};
   return result;

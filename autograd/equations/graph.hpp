@@ -81,6 +81,8 @@ struct Examples {
 Examples find_examples(const Graph& graph);
 /// The statements of `batch` for one example; throws Refusal where that has no meaning.
 Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples);
+/// Σ u² over all axes written as ‖u‖².
+Expression with_norms(const Expression& e);
 /// The average over examples written as such in the numbers of a statement.
 Expression with_average(const Expression& e, const Examples& examples);
 

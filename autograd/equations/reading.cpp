@@ -308,6 +308,8 @@ class ByExample {
   std::vector<Stand> stands_;
 };
 
+}  // namespace
+
 Expression with_norms(const Expression& e) {
   return rewrite(e, [](const Expression& part) {
     if (part.kind() != Kind::total || part.shape().size() > 0) return part;
@@ -315,8 +317,6 @@ Expression with_norms(const Expression& e) {
     return inner.kind() == Kind::power && inner->value == 2 ? norm(inner.parts()[0]) : part;
   });
 }
-
-}  // namespace
 
 Examples find_examples(const Graph& graph) {
   Examples result;

@@ -2,6 +2,7 @@
 // is a loop over rows.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -55,20 +56,32 @@ class BroadcastPlan {
     }
   }
 
-  /// Elements of a row, and each input's stride along it.
-  std::int64_t row() const noexcept { return row_; }
+  /// Each input's stride along a row.
   std::int64_t row_stride(std::size_t input) const noexcept { return row_stride_[input]; }
 
-  /// Calls f(offsets) for each row in the output's order, with each input's offset.
+  /// Calls f(offsets, at, count) for each row, or what of it lies in [begin, end) of the output:
+  /// its place there, its number of elements, and where each input stands.
   template <class F>
-  void for_each_row(F f) const {
+  void for_each_row(std::int64_t begin, std::int64_t end, F f) const {
+    if (begin >= end) return;
     std::array<std::int64_t, N> offset{};
-    std::int64_t rows = 1;
-    for (const std::int64_t extent : outer_) rows *= extent;
-    if (row_ == 0) return;
     Extents index = Extents::filled(outer_.size(), 0);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      f(offset);
+    std::int64_t skipped = 0;  // of the first row
+    if (begin > 0) {
+      skipped = begin % row_;
+      std::int64_t rest = begin / row_;
+      for (std::size_t axis = 0; axis < outer_.size(); ++axis) {
+        index[axis] = rest % outer_[axis];
+        rest /= outer_[axis];
+        for (std::size_t k = 0; k < N; ++k) offset[k] += index[axis] * outer_stride_[k][axis];
+      }
+    }
+    for (std::int64_t at = begin; at < end; skipped = 0) {
+      const std::int64_t count = std::min(row_ - skipped, end - at);
+      std::array<std::int64_t, N> here = offset;
+      for (std::size_t k = 0; k < N; ++k) here[k] += skipped * row_stride_[k];
+      f(here, at, count);
+      at += count;
       for (std::size_t axis = 0; axis < outer_.size(); ++axis) {  // the fastest comes first
         for (std::size_t k = 0; k < N; ++k) offset[k] += outer_stride_[k][axis];
         if (++index[axis] < outer_[axis]) break;

@@ -3,71 +3,17 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <cmath>
 
 #include "autograd/kernels/parallel.hpp"
-#include "autograd/kernels/simd.hpp"
+#include "autograd/kernels/runs.hpp"
 #include "autograd/storage.hpp"
 
 namespace xg::kernels {
 namespace {
 
-struct Sum {
-  static constexpr double identity = 0;
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return a + b;
-  }
-};
-struct Product {
-  static constexpr double identity = 1;
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return a * b;
-  }
-};
-struct Maximum {
-  static constexpr double identity = -std::numeric_limits<double>::infinity();
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return xsimd::select((b > a) | is_nan(b), b, a);
-  }
-};
-struct Minimum {
-  static constexpr double identity = std::numeric_limits<double>::infinity();
-  template <class V>
-  static V combine(const V& a, const V& b) {
-    return xsimd::select((b < a) | is_nan(b), b, a);
-  }
-};
-
-template <class R, class T>
-T combine_scalars(T a, T b) {
-  return R::combine(Batch<T>(a), Batch<T>(b)).get(0);
-}
-
-// Errors grow with the length of a run, so long ones are cut.
-constexpr std::int64_t run_length = 32768, run_rows = 256;
-
-template <class R, class T>
-T reduce_run(const T* in, std::int64_t n) {
-  using V = Batch<T>;
-  const V identity(static_cast<T>(R::identity));
-  std::array<V, 4> parts{identity, identity, identity, identity};
-  std::int64_t i = 0;
-  for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
-    for (std::int64_t p = 0; p < 4; ++p)
-      parts[static_cast<std::size_t>(p)] =
-          R::combine(parts[static_cast<std::size_t>(p)], load(in + i + p * lanes<T>));
-  for (; i + lanes<T> <= n; i += lanes<T>) parts[0] = R::combine(parts[0], load(in + i));
-  const V all = R::combine(R::combine(parts[0], parts[1]), R::combine(parts[2], parts[3]));
-  alignas(64) T lane[V::size];
-  all.store_aligned(lane);
-  for (std::int64_t k = 0; i < n; ++i, ++k) lane[k] = combine_scalars<R>(lane[k], in[i]);
-  for (std::size_t width = V::size / 2; width > 0; width /= 2)
-    for (std::size_t k = 0; k < width; ++k) lane[k] = combine_scalars<R>(lane[k], lane[k + width]);
-  return lane[0];
-}
+// Rows that are combined one after the other before the next run begins.
+constexpr std::int64_t run_rows = 256;
 
 template <class R, class T>
 void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
@@ -77,7 +23,11 @@ void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
                                    ? outer
                                    : std::max<std::int64_t>(1, elementwise_grain / count);
     return for_ranges(outer, grain, [&](std::int64_t o, std::int64_t end) {
-      for (; o < end; ++o) out[o] = reduce_run<R>(in + o * count, count);
+      if (count <= lanes<T>)
+        for (; o < end; o += lanes<T>)
+          store_first(out + o, ShortRows<T>(in + o * count, end - o, count).template reduced<R>(),
+                      std::min(lanes<T>, end - o));
+      for (; o < end; ++o) out[o] = reduce_run<R>(count, Ahead<T>{in + o * count});
     });
   }
   const BufferRef buffer(static_cast<std::uint64_t>(outer * runs) * sizeof(T));
@@ -85,11 +35,12 @@ void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
   for_ranges(outer * runs, 2, [&](std::int64_t k, std::int64_t end) {
     for (; k < end; ++k) {
       const std::int64_t begin = k % runs * run_length;
-      partial[k] =
-          reduce_run<R>(in + k / runs * count + begin, std::min(run_length, count - begin));
+      partial[k] = reduce_run<R>(std::min(run_length, count - begin),
+                                 Ahead<T>{in + k / runs * count + begin});
     }
   });
-  for (std::int64_t o = 0; o < outer; ++o) out[o] = reduce_run<R>(partial + o * runs, runs);
+  for (std::int64_t o = 0; o < outer; ++o)
+    out[o] = reduce_run<typename R::Parts>(runs, Moving<T>{partial + o * runs});
 }
 
 // A few columns whose running values stay in registers.
@@ -104,9 +55,11 @@ void reduce_narrow(std::int64_t count, std::int64_t stride, std::int64_t width, 
     std::array<V, batches> run;
     run.fill(identity);
     for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
-      for (std::size_t b = 0; b < batches; ++b)
-        run[b] =
-            R::combine(run[b], load(in + r * stride + static_cast<std::int64_t>(b) * lanes<T>));
+      for (std::size_t b = 0; b < batches; ++b) {
+        const T* const from = in + r * stride + static_cast<std::int64_t>(b) * lanes<T>;
+        fetch_ahead(from);
+        run[b] = R::combine(run[b], R::of(load(from)));
+      }
     for (std::size_t b = 0; b < batches; ++b) total[b] = R::combine(total[b], run[b]);
   }
   for (std::int64_t b = 0; b < batches; ++b)
@@ -119,16 +72,14 @@ template <class R, class T>
 void reduce_wide(std::int64_t count, std::int64_t stride, std::int64_t width, const T* in, T* out) {
   constexpr std::int64_t tile = 1024;
   alignas(64) T total[tile], run[tile];
-  const auto add = [&](T* to, const T* from) {
-    for (std::int64_t i = 0; i < width; i += lanes<T>)
-      store(to + i, R::combine(load(to + i), load(from + i)));
-  };
   std::fill_n(total, tile, static_cast<T>(R::identity));
   for (std::int64_t begin = 0; begin < count; begin += run_rows) {
     std::fill_n(run, tile, static_cast<T>(R::identity));
     for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
-      add(run, in + r * stride);
-    add(total, run);
+      for (std::int64_t i = 0; i < width; i += lanes<T>)
+        store(run + i, R::combine(load(run + i), R::of(load(in + r * stride + i))));
+    for (std::int64_t i = 0; i < width; i += lanes<T>)
+      store(total + i, R::combine(load(total + i), load(run + i)));
   }
   std::copy_n(total, width, out);
 }
@@ -176,6 +127,8 @@ void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t
   switch (kind) {
     case Reduction::sum:
       return reduce_with<Sum>(outer, count, inner, in, out);
+    case Reduction::squares:
+      return reduce_with<Squares>(outer, count, inner, in, out);
     case Reduction::product:
       return reduce_with<Product>(outer, count, inner, in, out);
     case Reduction::maximum:
@@ -185,6 +138,49 @@ void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t
   }
 }
 
+template <class T>
+void argmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+            std::int64_t* out) {
+  if (outer * inner == 0) return;
+  if (inner == 1)
+    return for_ranges(outer, std::max<std::int64_t>(1, elementwise_grain / count),
+                      [&](std::int64_t o, std::int64_t end) {
+                        for (; o < end; ++o) {
+                          const T* const row = in + o * count;
+                          const T most = reduce_run<Maximum>(count, Ahead<T>{row});
+                          const T* const at = std::isnan(most)
+                                                  ? std::find_if(row, row + count,
+                                                                 [](T x) { return std::isnan(x); })
+                                                  : std::find(row, row + count, most);
+                          out[o] = at - row;
+                        }
+                      });
+  constexpr std::int64_t tile = 512;
+  const std::int64_t tiles = (inner + tile - 1) / tile;
+  const std::int64_t work = count * std::min(inner, tile);
+  for_ranges(outer * tiles, std::max<std::int64_t>(1, elementwise_grain / work),
+             [&](std::int64_t k, std::int64_t end) {
+               T best[tile];
+               for (; k < end; ++k) {
+                 const std::int64_t begin = k % tiles * tile, width = std::min(tile, inner - begin);
+                 const T* from = in + k / tiles * count * inner + begin;
+                 std::int64_t* const place = out + k / tiles * inner + begin;
+                 std::copy_n(from, width, best);
+                 std::fill_n(place, width, 0);
+                 for (std::int64_t r = 1; r < count; ++r) {
+                   from += inner;
+                   for (std::int64_t i = 0; i < width; ++i) {
+                     const bool better = !(from[i] <= best[i]) && best[i] == best[i];
+                     best[i] = better ? from[i] : best[i];
+                     place[i] = better ? r : place[i];
+                   }
+                 }
+               }
+             });
+}
+
+template void argmax(std::int64_t, std::int64_t, std::int64_t, const float*, std::int64_t*);
+template void argmax(std::int64_t, std::int64_t, std::int64_t, const double*, std::int64_t*);
 template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const float*, float*);
 template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const double*, double*);
 

@@ -5,12 +5,19 @@
 
 namespace xg::kernels {
 
-enum class Reduction { sum, product, maximum, minimum };
+enum class Reduction { sum, squares, product, maximum, minimum };
 
-/// out[o][i] = the reduction of in[o][0..count)[i]. The order of combination depends on the extents
-/// alone. NaN wins in maximum and minimum. Over nothing: 0, 1, -inf, +inf.
+/// out[o][i] = the reduction of in[o][0..count)[i]; `squares` is the sum of squares. The order of
+/// combination depends on the extents alone. NaN wins in maximum and minimum. Over nothing: 0, 1,
+/// -inf, +inf.
 template <class T>
 void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
             T* out);
+
+/// out[o][i] = the first place of the largest of in[o][0..count)[i], or of the first NaN; count >
+/// 0.
+template <class T>
+void argmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+            std::int64_t* out);
 
 }  // namespace xg::kernels

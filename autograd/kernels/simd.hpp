@@ -1,12 +1,18 @@
-// The SIMD vocabulary of the kernels: one batch type over xsimd 8 to 13, loops over rows, and the
-// functions that xsimd has under other names or not at all.
+// The SIMD vocabulary of the kernels: one batch type over xsimd 8 to 13, and the functions that
+// xsimd has under other names or not at all.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #include <xsimd/xsimd.hpp>
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
 namespace xg::kernels {
 
@@ -31,26 +37,38 @@ void store_first(T* to, const Batch<T>& batch, std::int64_t count) {
   std::memcpy(to, lane, static_cast<std::size_t>(count) * sizeof(T));
 }
 
-/// out[i] = f(a[i]...) for a row of n elements. Whole batches are loaded and stored even at the
-/// end: what lies behind the row belongs to the buffer (see Buffer) and is written after it, by
-/// the next row, or never read.
-template <class T, class F, class... In>
-void map_row(const F& f, std::int64_t n, T* out, const In&... in) {
-  for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
+/// As store, but past the cache, for results too large to stay there: a line need not be read
+/// before it is overwritten. `to` is aligned to the batch. finish_streaming() comes before anybody
+/// else may read.
+template <class T>
+void stream(T* to, const Batch<T>& batch) {
+#ifdef __AVX512F__
+  if constexpr (sizeof batch == 64)
+    return _mm512_stream_si512(reinterpret_cast<__m512i*>(to), std::bit_cast<__m512i>(batch));
+#endif
+#ifdef __AVX__
+  if constexpr (sizeof batch == 32)
+    return _mm256_stream_si256(reinterpret_cast<__m256i*>(to), std::bit_cast<__m256i>(batch));
+#endif
+#ifdef __SSE2__
+  if constexpr (sizeof batch == 16)
+    return _mm_stream_si128(reinterpret_cast<__m128i*>(to), std::bit_cast<__m128i>(batch));
+#endif
+  store(to, batch);
+}
+inline void finish_streaming() {
+#ifdef __SSE2__
+  _mm_sfence();
+#endif
 }
 
-/// An input of map_row that advances with the row.
+/// Asks for what stands a little after `from`. A loop that computes much on each batch does not
+/// look far enough ahead itself to keep the memory busy.
 template <class T>
-struct Moving {
-  const T* from;
-  Batch<T> at(std::int64_t i) const { return load(from + i); }
-};
-/// An input of map_row that is one number for the whole row.
-template <class T>
-struct Fixed {
-  Batch<T> value;
-  Batch<T> at(std::int64_t) const { return value; }
-};
+void fetch_ahead(const T* from) {
+  constexpr std::size_t bytes = 2048;
+  __builtin_prefetch(from + bytes / sizeof(T));
+}
 
 /// f of each lane.
 template <class V, class F>
@@ -81,7 +99,71 @@ V erfc(const V& x) {
 /// Where x is NaN. (In xsimd 8.1, x != x is false there.)
 template <class V>
 auto is_nan(const V& x) {
-  return !(x == x);
+  return xsimd::isnan(x);
+}
+
+/// A batch in a form whose elements the compiler can move about.
+template <class T>
+struct Lanes {
+  typedef T Vector __attribute__((vector_size(sizeof(Batch<T>))));
+  using Places = std::make_index_sequence<Batch<T>::size>;
+};
+
+/// The elements of a and b in turn, from element `first` of each on.
+template <std::size_t first, class T>
+Batch<T> interleaved(const Batch<T>& a, const Batch<T>& b) {
+  using Vector = typename Lanes<T>::Vector;
+  return [&]<std::size_t... k>(std::index_sequence<k...>) {
+    return std::bit_cast<Batch<T>>(
+        __builtin_shufflevector(std::bit_cast<Vector>(a), std::bit_cast<Vector>(b),
+                                (first + k / 2 + k % 2 * Batch<T>::size)...));
+  }
+  (typename Lanes<T>::Places());
+}
+
+/// A square of as many rows as a batch has elements.
+template <class T>
+using Square = std::array<Batch<T>, Batch<T>::size>;
+
+/// Exchanges rows and columns.
+template <class T>
+void transpose(Square<T>& a) {
+  // A perfect shuffle of all elements moves each bit of a position up by one; as many of them as a
+  // column number has bits make it the row number.
+  constexpr std::size_t side = Batch<T>::size;
+  for (std::size_t bit = 1; bit < side; bit *= 2) {
+    Square<T> b;
+    for (std::size_t r = 0; r < side / 2; ++r) {
+      b[2 * r] = interleaved<0, T>(a[r], a[r + side / 2]);
+      b[2 * r + 1] = interleaved<side / 2, T>(a[r], a[r + side / 2]);
+    }
+    a = b;
+  }
+}
+
+/// The first `count` elements of x, and `rest` in place of the others.
+template <class T>
+Batch<T> first_or(const Batch<T>& x, std::int64_t count, const Batch<T>& rest) {
+  constexpr auto place = []<std::size_t... k>(std::index_sequence<k...>) {
+    return typename Lanes<T>::Vector{static_cast<T>(k)...};
+  }
+  (typename Lanes<T>::Places());
+  return xsimd::select(std::bit_cast<Batch<T>>(place) < Batch<T>(static_cast<T>(count)), x, rest);
+}
+
+/// All elements in one: combine(x, x moved by half of the lanes), by a quarter of them, and so on.
+template <std::size_t by, class T, class F>
+T folded(const Batch<T>& x, const F& combine) {
+  const auto vector = std::bit_cast<typename Lanes<T>::Vector>(x);
+  if constexpr (by == 0) {
+    return vector[0];
+  } else {
+    const auto moved = [&]<std::size_t... k>(std::index_sequence<k...>) {
+      return __builtin_shufflevector(vector, vector, (k + by)...);
+    }
+    (typename Lanes<T>::Places());
+    return folded<by / 2>(combine(x, std::bit_cast<Batch<T>>(moved)), combine);
+  }
 }
 
 /// A constant in the type of a SIMD batch.

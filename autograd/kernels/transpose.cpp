@@ -1,63 +1,143 @@
-// Copies that change the order of axes, in blocks that stay in the cache.
+// Copies that change the order of axes: of whole runs where the last axis stays, else transposes of
+// squares that fit into registers.
 #include "autograd/kernels/transpose.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/simd.hpp"
 
 namespace xg::kernels {
+namespace {
 
-template <class T>
-void transpose(std::int64_t rows, std::int64_t columns, const T* in, T* out) {
-  // A block reads and writes whole lines; its columns become rows of the result.
-  constexpr std::int64_t block = 64 / sizeof(T);
-  const std::int64_t blocks = (columns + block - 1) / block;
-  const std::int64_t grain =
-      std::max<std::int64_t>(1, elementwise_grain / (block * std::max<std::int64_t>(rows, 1)));
-  for_ranges(blocks, grain, [&](std::int64_t first, std::int64_t last) {
-    const std::int64_t end = std::min(columns, last * block);
-    for (std::int64_t r0 = 0; r0 < rows; r0 += block)
-      for (std::int64_t c0 = first * block; c0 < end; c0 += block) {
-        const std::int64_t height = std::min(block, rows - r0), width = std::min(block, end - c0);
-        T tile[block][block];
-        for (std::int64_t r = 0; r < height; ++r)
-          for (std::int64_t c = 0; c < width; ++c) tile[c][r] = in[(r0 + r) * columns + c0 + c];
-        for (std::int64_t c = 0; c < width; ++c)
-          std::copy_n(tile[c], height, out + (c0 + c) * rows + r0);
-      }
-  });
+// out[c][r] = in[r][c] for a square, where rows are `in_step` and `out_step` elements apart.
+template <class T, bool streamed>
+void transpose_square(const T* in, std::int64_t in_step, T* out, std::int64_t out_step) {
+  Square<T> a;
+  for (Batch<T>& row : a) {
+    row = load(in);
+    in += in_step;
+  }
+  transpose<T>(a);
+  for (const Batch<T>& row : a) {
+    if constexpr (streamed)
+      stream(out, row);
+    else
+      store(out, row);
+    out += out_step;
+  }
 }
+
+// The same where there are fewer rows or columns. Whole batches are loaded, see Buffer.
+template <class T>
+void transpose_part(std::int64_t rows, std::int64_t columns, const T* in, std::int64_t in_step,
+                    T* out, std::int64_t out_step) {
+  Square<T> a;
+  a.fill(Batch<T>(T(0)));
+  for (std::int64_t r = 0; r < rows; ++r) a[static_cast<std::size_t>(r)] = load(in + r * in_step);
+  transpose<T>(a);
+  for (std::int64_t c = 0; c < columns; ++c)
+    store_first(out + c * out_step, a[static_cast<std::size_t>(c)], rows);
+}
+
+// Whole lines of a strip of rows are read one after the other, and written to lines that are far
+// apart: the fewer at a time, the fewer pages.
+constexpr std::int64_t tile_rows = 32, tile_columns = 256;
+// Bytes of a result from which on it is written past the cache: less than for a loop that goes
+// straight on, because nothing fetches its lines ahead.
+constexpr std::int64_t streamed_bytes = std::int64_t{4} << 20;
+
+template <class T, bool streamed>
+void transpose_tile(std::int64_t rows, std::int64_t columns, const T* in, std::int64_t in_step,
+                    T* out, std::int64_t out_step) {
+  constexpr std::int64_t side = lanes<T>;
+  for (std::int64_t c = 0; c < columns; c += side)
+    for (std::int64_t r = 0; r < rows; r += side) {
+      const T* const from = in + r * in_step + c;
+      T* const to = out + c * out_step + r;
+      const std::int64_t height = std::min(side, rows - r), width = std::min(side, columns - c);
+      if (height == side && width == side)
+        transpose_square<T, streamed>(from, in_step, to, out_step);
+      else
+        transpose_part(height, width, from, in_step, to, out_step);
+    }
+  if constexpr (streamed) finish_streaming();
+}
+
+}  // namespace
 
 template <class T>
 void permute(const Shape& shape, const Axes& axes, const T* in, T* out) {
   const std::size_t rank = shape.size();
-  Extents stride = Extents::filled(rank, 1), extent = stride, step = stride,
-          index = Extents::filled(rank, 0);
-  for (std::size_t i = rank; i-- > 1;) stride[i - 1] = stride[i] * shape[i];
-  for (std::size_t k = 0; k < rank; ++k) {
-    extent[k] = shape[static_cast<std::size_t>(axes[k])];
-    step[k] = stride[static_cast<std::size_t>(axes[k])];
-  }
   const std::int64_t total = element_count(shape);
   if (total == 0) return;
-  if (rank == 0) {
+  Extents stride = Extents::filled(rank, 1);
+  for (std::size_t i = rank; i-- > 1;) stride[i - 1] = stride[i] * shape[i];
+  // The axes of `out` from the innermost on, and how far apart their elements are in both; axes
+  // that are neighbours in `in`, too, are one.
+  Extents extent, from, to;
+  std::int64_t inside = 1;
+  for (std::size_t k = rank; k-- > 0;) {
+    const auto axis = static_cast<std::size_t>(axes[k]);
+    if (shape[axis] == 1) continue;
+    if (!extent.empty() && stride[axis] == from.back() * extent.back()) {
+      extent[extent.size() - 1] *= shape[axis];
+    } else {
+      extent.push_back(shape[axis]);
+      from.push_back(stride[axis]);
+      to.push_back(inside);
+    }
+    inside *= shape[axis];
+  }
+  if (extent.empty()) {
     *out = *in;
     return;
   }
-  const std::int64_t row = extent[rank - 1], row_step = step[rank - 1];
-  for (std::int64_t done = 0; done < total; done += row) {
-    for (std::int64_t i = 0; i < row; ++i) *out++ = in[i * row_step];
-    for (std::size_t k = rank - 1; k-- > 0;) {
-      in += step[k];
-      if (++index[k] < extent[k]) break;
-      in -= step[k] * extent[k];
-      index[k] = 0;
+  // Where `index` of all axes but the first and number `other` stands in `in` and in `out`.
+  const auto place = [&](std::int64_t index, std::size_t other) {
+    std::pair<std::int64_t, std::int64_t> result{0, 0};
+    for (std::size_t k = 1; k < extent.size(); ++k) {
+      if (k == other) continue;
+      const std::int64_t i = index % extent[k];
+      index /= extent[k];
+      result.first += i * from[k];
+      result.second += i * to[k];
     }
-  }
+    return result;
+  };
+  const auto grain = [](std::int64_t elements) {
+    return std::max<std::int64_t>(1, elementwise_grain / elements);
+  };
+  const std::int64_t rows = extent[0];
+  if (from[0] == 1)
+    return for_ranges(total / rows, grain(rows), [&](std::int64_t i, std::int64_t end) {
+      for (; i < end; ++i) std::copy_n(in + place(i, 0).first, rows, out + i * rows);
+    });
+  // Rows of `out` are columns of `in`: the axis that is innermost there.
+  const auto q = static_cast<std::size_t>(std::find(from.begin(), from.end(), 1) - from.begin());
+  const std::int64_t columns = extent[q];
+  const std::int64_t strips = (rows + tile_rows - 1) / tile_rows,
+                     tiles_of_strip = (columns + tile_columns - 1) / tile_columns,
+                     tiles = strips * tiles_of_strip;
+  const auto size = static_cast<std::int64_t>(sizeof(T));
+  const bool streamed = total * size >= streamed_bytes && rows * size % 64 == 0;
+  for_ranges(total / (rows * columns) * tiles,
+             grain(std::min(rows, tile_rows) * std::min(columns, tile_columns)),
+             [&](std::int64_t i, std::int64_t end) {
+               for (; i < end; ++i) {
+                 const auto [source, target] = place(i / tiles, q);
+                 const std::int64_t r = i % tiles / tiles_of_strip * tile_rows;
+                 const std::int64_t c = i % tiles_of_strip * tile_columns;
+                 (streamed ? transpose_tile<T, true>
+                           : transpose_tile<T, false>)(std::min(tile_rows, rows - r),
+                                                       std::min(tile_columns, columns - c),
+                                                       in + source + r * from[0] + c, from[0],
+                                                       out + target + c * to[q] + r, to[q]);
+               }
+             });
 }
 
-template void transpose(std::int64_t, std::int64_t, const float*, float*);
-template void transpose(std::int64_t, std::int64_t, const double*, double*);
 template void permute(const Shape&, const Axes&, const float*, float*);
 template void permute(const Shape&, const Axes&, const double*, double*);
 template void permute(const Shape&, const Axes&, const std::int64_t*, std::int64_t*);

@@ -1,8 +1,7 @@
 // The parameter update, and the sum of chunks' gradients.
 #include "autograd/kernels/update.hpp"
 
-#include "autograd/kernels/parallel.hpp"
-#include "autograd/kernels/simd.hpp"
+#include "autograd/kernels/map.hpp"
 
 namespace xg::kernels {
 namespace {
@@ -13,9 +12,7 @@ void zip(Tensor& out, const Tensor& a, const Tensor& b, const F& f) {
   visit_floating(out.dtype(), [&]<class T>(T) {
     T* to = out.exclusive_data<T>();
     const T *pa = a.data<T>(), *pb = b.data<T>();
-    for_ranges(out.size(), elementwise_grain, [&](std::int64_t i, std::int64_t end) {
-      for (; i < end; i += lanes<T>) store<T>(to + i, f(load(pa + i), load(pb + i)));
-    });
+    map(out.size(), to, f, Moving<T>{pa}, Moving<T>{pb});
   });
 }
 

@@ -184,6 +184,7 @@ struct Constant {
   Tensor vjp(std::size_t, const Tensor&, const Record&) const { return {}; }
   Tensor jvp(std::size_t, const Tensor&, const Record&) const { return {}; }
   std::string equation() const { return detail::digits(value); }
+  static double flops(const Record&) { return 0; }
   static std::vector<Sample<Constant>> samples() {
     return {{{0.1, DType::float64}, {}}, {{}, {Tensor(1.0)}, "a number has no inputs"}};
   }

@@ -36,6 +36,13 @@ struct LessEqual : Relation<LessEqual> {
   static auto holds(const auto& a, const auto& b) { return a <= b; }
 };
 
+/// out[i] = c[i] ? a[i] : b[i], each with its stride, which is 0 or 1.
+template <class C, class T>
+void choose(std::int64_t n, const C* c, std::int64_t sc, const T* a, std::int64_t sa, const T* b,
+            std::int64_t sb, T* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = c[i * sc] != C(0) ? a[i * sa] : b[i * sb];
+}
+
 struct Where {
   static constexpr auto name = "where";
   static constexpr Keep keeps = keep_input(0);
@@ -52,12 +59,13 @@ struct Where {
         const std::int64_t sc = plan.row_stride(0), sa = plan.row_stride(1),
                            sb = plan.row_stride(2);
         T* to = out.exclusive_data<T>();
-        plan.for_each_row([&](const std::array<std::int64_t, 3>& offset) {
-          const C* c = x[0].data<C>() + offset[0];
-          const T *a = x[1].data<T>() + offset[1], *b = x[2].data<T>() + offset[2];
-          for (std::int64_t i = 0; i < plan.row(); ++i)
-            to[i] = c[i * sc] != C(0) ? a[i * sa] : b[i * sb];
-          to += plan.row();
+        const C* const conditions = x[0].data<C>();
+        const T *const as = x[1].data<T>(), *const bs = x[2].data<T>();
+        kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+          plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
+            choose(count, conditions + offset[0], sc, as + offset[1], sa, bs + offset[2], sb,
+                   to + at);
+          });
         });
       });
     });

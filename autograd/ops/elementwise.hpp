@@ -3,8 +3,7 @@
 #pragma once
 
 #include "autograd/kernels/broadcast.hpp"
-#include "autograd/kernels/parallel.hpp"
-#include "autograd/kernels/simd.hpp"
+#include "autograd/kernels/map.hpp"
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -50,19 +49,11 @@ struct Unary {
   static Tensor map(const Shape& shape, const std::array<const Tensor*, n>& x, const F& f) {
     Tensor out = Tensor::uninitialised(shape, x[0]->dtype());
     visit_floating(out.dtype(), [&]<class T>(T) {
-      T* to = out.exclusive_data<T>();
-      std::array<const T*, n> in;
-      for (std::size_t k = 0; k < n; ++k) in[k] = x[k]->template data<T>();
-      kernels::for_ranges(
-          out.size(), kernels::elementwise_grain, [&](std::int64_t i, std::int64_t end) {
-            // Whole batches even at the end: see Buffer.
-            for (; i < end; i += kernels::lanes<T>) {
-              if constexpr (n == 1)
-                kernels::store(to + i, f(kernels::load(in[0] + i)));
-              else
-                kernels::store(to + i, f(kernels::load(in[0] + i), kernels::load(in[1] + i)));
-            }
-          });
+      [&]<std::size_t... k>(std::index_sequence<k...>) {
+        kernels::map(out.size(), out.exclusive_data<T>(), f,
+                     kernels::Moving<T>{x[k]->template data<T>()}...);
+      }
+      (std::make_index_sequence<n>());
     });
     return out;
   }
@@ -82,39 +73,37 @@ void map_broadcast(const F& f, const Tensor& a, const Tensor& b, Tensor& out) {
   T* po = out.exclusive_data<T>();
   const std::int64_t n = out.size();
   if (n == 0) return;
-  if (a.size() == n && b.size() == n)
-    return kernels::for_ranges(
-        n, kernels::elementwise_grain, [&](std::int64_t i, std::int64_t end) {
-          for (; i < end; i += kernels::lanes<T>)
-            kernels::store<T>(po + i, f(kernels::load(pa + i), kernels::load(pb + i)));
-        });
-  if (b.size() == 1 && a.size() == n)
-    return kernels::for_ranges(n, kernels::elementwise_grain,
-                               [&](std::int64_t i, std::int64_t end) {
-                                 const kernels::Batch<T> fixed(*pb);
-                                 for (; i < end; i += kernels::lanes<T>)
-                                   kernels::store<T>(po + i, f(kernels::load(pa + i), fixed));
-                               });
+  const auto all = [&](const auto& x, const auto& y) { kernels::map(n, po, f, x, y); };
+  if (a.size() == n && b.size() == n) return all(Moving<T>{pa}, Moving<T>{pb});
+  if (a.size() == n && b.size() == 1) return all(Moving<T>{pa}, Fixed<T>{*pb});
+  if (a.size() == 1 && b.size() == n) return all(Fixed<T>{*pa}, Moving<T>{pb});
+  // How much of the output may be written in the range that ends at `end`: behind the last element
+  // there is room for a batch.
+  const auto limit = [n](std::int64_t end) { return end < n ? end : n + kernels::lanes<T>; };
   if (a.size() == n && ends_with(a.shape(), b.shape())) {  // b for each row of a
     const std::int64_t row = b.size();
-    for (std::int64_t i = 0; i < n; i += row)
-      kernels::map_row(f, row, po + i, Moving<T>{pa + i}, Moving<T>{pb});
-    return;
+    const std::int64_t grain = std::max<std::int64_t>(1, kernels::elementwise_grain / row);
+    return kernels::for_ranges(n / row, grain, [&](std::int64_t r, std::int64_t end) {
+      for (std::int64_t i = r * row; i < end * row; i += row)
+        kernels::map_row(f, row, limit(end * row) - i, po + i, Moving<T>{pa + i}, Moving<T>{pb});
+    });
   }
   const kernels::BroadcastPlan<2> plan(out.shape(), {&a.shape(), &b.shape()});
-  const std::int64_t row = plan.row();
-  std::int64_t at = 0;
-  plan.for_each_row([&](const std::array<std::int64_t, 2>& offset) {
-    const Moving<T> ma{pa + offset[0]}, mb{pb + offset[1]};
-    if (plan.row_stride(0) == 0 && plan.row_stride(1) == 0)
-      kernels::map_row(f, row, po + at, Fixed<T>{*ma.from}, Fixed<T>{*mb.from});
-    else if (plan.row_stride(0) == 0)
-      kernels::map_row(f, row, po + at, Fixed<T>{*ma.from}, mb);
-    else if (plan.row_stride(1) == 0)
-      kernels::map_row(f, row, po + at, ma, Fixed<T>{*mb.from});
-    else
-      kernels::map_row(f, row, po + at, ma, mb);
-    at += row;
+  kernels::for_ranges(n, kernels::elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+    plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, std::int64_t count) {
+      const auto row = [&](const auto& x, const auto& y) {
+        kernels::map_row(f, count, limit(end) - at, po + at, x, y);
+      };
+      const Moving<T> ma{pa + offset[0]}, mb{pb + offset[1]};
+      if (plan.row_stride(0) == 0 && plan.row_stride(1) == 0)
+        row(Fixed<T>{*ma.from}, Fixed<T>{*mb.from});
+      else if (plan.row_stride(0) == 0)
+        row(Fixed<T>{*ma.from}, mb);
+      else if (plan.row_stride(1) == 0)
+        row(ma, Fixed<T>{*mb.from});
+      else
+        row(ma, mb);
+    });
   });
 }
 

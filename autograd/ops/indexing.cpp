@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/catalogue.hpp"
+#include "autograd/kernels/copy.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -45,11 +46,17 @@ struct Slice {
     const std::int64_t extent = x[0].shape()[a], begin = position(start, extent);
     const Around around(shape, a);
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
-      const T* from = x[0].data<T>() + begin * around.inner;
-      T* to = out.exclusive_data<T>();
-      for (std::int64_t o = 0; o < around.outer; ++o, from += extent * around.inner)
-        for (std::int64_t i = 0; i < shape[a]; ++i)
-          to = std::copy_n(from + i * step * around.inner, around.inner, to);
+      const T* const from = x[0].data<T>() + begin * around.inner;
+      T* const to = out.exclusive_data<T>();
+      // Neighbours are copied together.
+      const std::int64_t runs = step == 1 ? 1 : shape[a];
+      const std::int64_t length = step == 1 ? shape[a] * around.inner : around.inner;
+      kernels::copy_runs(
+          around.outer * runs, length,
+          [&](std::int64_t i) {
+            return from + (i / runs * extent + i % runs * step) * around.inner;
+          },
+          [&](std::int64_t i) { return to + i * length; });
     });
     return out;
   }
@@ -61,6 +68,7 @@ struct Slice {
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const {
     return slice(t, axis, start, stop, step);
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const {
     return text("{0}[axis ", axis, ": ", start, ":", stop, ":", step, "]");
   }
@@ -77,6 +85,10 @@ struct Slice {
             {{1, 1, 5, 3}, {x}},
             {{0, 0, 4, 0}, {x}, "the step must be positive, not 0"},
             {{3, 0, 1, 1}, {x}, "axis 3 is out of range"}};
+  }
+  static std::vector<Sample<Slice>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{1, side / 4, 3 * side / 4, 1}, {numbers({side, side}, -1, 1)}}};
   }
 
  private:
@@ -102,15 +114,26 @@ struct Embed {
     return result;
   }
   Tensor forward(Inputs x, const Shape& shape) const {
-    Tensor out = Tensor::full(shape, 0, x[0].dtype());
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     const std::size_t a = normalise_axis(name, axis, shape.size());
     const Around around(shape, a);
+    // Neighbours are copied together.
+    const std::int64_t n = x[0].shape()[a], runs = step == 1 ? std::min<std::int64_t>(n, 1) : n;
+    const std::int64_t length = step == 1 ? n * around.inner : around.inner;
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
-      const T* from = x[0].data<T>();
-      T* to = out.exclusive_data<T>() + start * around.inner;
-      for (std::int64_t o = 0; o < around.outer; ++o, to += extent * around.inner)
-        for (std::int64_t i = 0; i < x[0].shape()[a]; ++i, from += around.inner)
-          std::copy_n(from, around.inner, to + i * step * around.inner);
+      const T* const in = x[0].data<T>();
+      T* const all = out.exclusive_data<T>();
+      const std::int64_t block = extent * around.inner;
+      kernels::for_runs(around.outer, block, [&](std::int64_t o) {
+        const T* from = in + o * runs * length;
+        T *to = all + o * block, *const end = to + block;
+        if (runs > 0) to = std::fill_n(to, start * around.inner, T(0));
+        for (std::int64_t i = 0; i < runs; ++i, from += length) {
+          to = std::copy_n(from, length, to);
+          if (i + 1 < runs) to = std::fill_n(to, (step - 1) * length, T(0));
+        }
+        std::fill(to, end, T(0));
+      });
     });
     return out;
   }
@@ -122,6 +145,7 @@ struct Embed {
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const {
     return embed(t, axis, start, extent, step);
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const {
     return text("embed({0}, axis ", axis, " from ", start, " step ", step, " of ", extent, ")");
   }
@@ -135,6 +159,10 @@ struct Embed {
             {{0, -1, 4, 1}, {x}, "2 positions from -1 in steps of 1 do not fit into 4"},
             {{0, 0, 4, 0}, {x}, "the step must be positive, not 0"}};
   }
+  static std::vector<Sample<Embed>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{1, side / 2, 2 * side, 1}, {numbers({side, side}, -1, 1)}}};
+  }
 };
 
 /// Row numbers, checked and counted from the front.
@@ -142,6 +170,11 @@ std::int64_t checked_row(std::string_view name, std::int64_t index, std::int64_t
   if (index < -rows || index >= rows)
     throw ShapeError(text("[", name, "] row ", index, " is out of range for ", rows, " rows"));
   return index < 0 ? index + rows : index;
+}
+
+/// `count` random positions below `end`, for samples.
+Tensor positions(std::int64_t count, std::int64_t end) {
+  return cast(numbers({count}, 0, static_cast<double>(end)), DType::int64);
 }
 
 void require_indices(std::string_view name, const Tensor& indices) {
@@ -163,9 +196,13 @@ struct Take {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     const std::int64_t rows = x[0].shape()[0], width = Around(x[0].shape(), 0).inner;
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
-      T* to = out.exclusive_data<T>();
-      for (const std::int64_t index : x[1].values<std::int64_t>())
-        to = std::copy_n(x[0].data<T>() + checked_row(name, index, rows) * width, width, to);
+      const T* const from = x[0].data<T>();
+      const std::int64_t* const indices = x[1].data<std::int64_t>();
+      T* const to = out.exclusive_data<T>();
+      kernels::copy_runs(
+          x[1].size(), width,
+          [&](std::int64_t i) { return from + checked_row(name, indices[i], rows) * width; },
+          [&](std::int64_t i) { return to + i * width; });
     });
     return out;
   }
@@ -176,6 +213,7 @@ struct Take {
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 1 ? Tensor() : take(t, r.input(1));
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return "{0}[{1}]"; }
   static std::vector<Sample<Take>> samples() {
     const Tensor x = numbers({4, 3}, -1, 1);
@@ -188,6 +226,10 @@ struct Take {
             {{}, {x, Tensor{-5}}, "row -5 is out of range for 4 rows"},
             {{}, {x, Tensor{1.0}}, "indices must be int64, not float64"},
             {{}, {Tensor(1.0), Tensor{0}}, "a scalar has no rows"}};
+  }
+  static std::vector<Sample<Take>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{}, {numbers({side, side}, -1, 1), positions(side, side)}}};
   }
 };
 
@@ -224,6 +266,9 @@ struct ScatterAdd {
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 1 ? Tensor() : scatter_add(t, r.input(1), rows);
   }
+  static double flops(const Record& r) {
+    return static_cast<double>(element_count(r.input_shape(0)));
+  }
   std::string equation() const { return text("scatter_add({0}, {1}, ", rows, ")"); }
   static std::vector<Sample<ScatterAdd>> samples() {
     return {{{4}, {numbers({3, 2}, -1, 1), Tensor{1, 3, 1}}},
@@ -233,6 +278,10 @@ struct ScatterAdd {
             {{2}, {numbers({1, 2}, -1, 1), Tensor{2}}, "row 2 is out of range for 2 rows"},
             {{2}, {numbers({3}, -1, 1), Tensor{0, 1}}, "do not match indices of shape (2,)"},
             {{2}, {numbers({1}, -1, 1), Tensor{0.}}, "indices must be int64, not float64"}};
+  }
+  static std::vector<Sample<ScatterAdd>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{side}, {numbers({side, side}, -1, 1), positions(side, side)}}};
   }
 };
 
@@ -252,18 +301,20 @@ struct OneHot {
     return result;
   }
   Tensor forward(Inputs x, const Shape& shape) const {
-    Tensor out = Tensor::full(shape, 0, dtype);
+    Tensor out = Tensor::uninitialised(shape, dtype);
     visit_dtype(dtype, [&]<class T>(T) {
-      T* row = out.exclusive_data<T>();
-      for (const std::int64_t label : x[0].values<std::int64_t>()) {
-        row[label] = 1;
-        row += classes;
-      }
+      const std::int64_t* const labels = x[0].data<std::int64_t>();
+      T* const to = out.exclusive_data<T>();
+      kernels::for_runs(x[0].size(), classes, [&](std::int64_t i) {
+        std::fill_n(to + i * classes, classes, T(0));
+        to[i * classes + labels[i]] = 1;
+      });
     });
     return out;
   }
   Tensor vjp(std::size_t, const Tensor&, const Record&) const { return {}; }
   Tensor jvp(std::size_t, const Tensor&, const Record&) const { return {}; }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("one_hot({0}, ", classes, ")"); }
   static std::vector<Sample<OneHot>> samples() {
     return {{{3}, {Tensor{0, 2, 1}}},
@@ -272,6 +323,9 @@ struct OneHot {
             {{3}, {Tensor{0, 3}}, "label 3 is not one of 3 classes"},
             {{3}, {Tensor{-1}}, "label -1 is not one of 3 classes"},
             {{3}, {Tensor{1.0}}, "indices must be int64, not float64"}};
+  }
+  static std::vector<Sample<OneHot>> at_size(std::int64_t n) {
+    return {{{10}, {positions(n / 10, 10)}}};
   }
 };
 
@@ -286,8 +340,11 @@ struct Cast {
     Tensor out = Tensor::uninitialised(shape, to);
     visit_dtype(x[0].dtype(), [&]<class From>(From) {
       visit_dtype(to, [&]<class To>(To) {
-        std::transform(x[0].data<From>(), x[0].data<From>() + x[0].size(), out.exclusive_data<To>(),
-                       converted<To, From>);
+        const From* const in = x[0].data<From>();
+        To* const result = out.exclusive_data<To>();
+        kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+          std::transform(in + begin, in + end, result + begin, converted<To, From>);
+        });
       });
     });
     return out;

@@ -3,6 +3,7 @@
 
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
+#include "autograd/kernels/copy.hpp"
 #include "autograd/kernels/transpose.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -44,6 +45,7 @@ struct Reshape {
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return reshape(t, r.output_shape());
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("reshape({0}, ", to, ")"); }
   static std::vector<Sample<Reshape>> samples() {
     return {{{Shape{6}}, {numbers({2, 3}, -1, 1)}},
@@ -64,9 +66,9 @@ void fill_transpose(const Buffer& self, std::byte* out) {
       reinterpret_cast<const Stored*>(self.source->data.load(std::memory_order_acquire));
   auto* to = reinterpret_cast<Stored*>(out);
   const std::int64_t rows = self.rows, columns = self.columns;
+  if (rows == 0 || columns == 0) return;
   const auto total = static_cast<std::int64_t>(self.bytes / sizeof(Stored));
-  for (std::int64_t done = 0; done < total; done += rows * columns)
-    kernels::transpose(rows, columns, in + done, to + done);
+  kernels::permute({total / (rows * columns), rows, columns}, {0, 2, 1}, in, to);
 }
 
 /// The last two axes exchanged. Left undone until somebody asks for the elements, and undone
@@ -98,6 +100,7 @@ struct Transpose {
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record&) const { return transpose(g); }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return transpose(t); }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return "{0}ᵀ"; }
   static std::vector<Sample<Transpose>> samples() {
     return {{{}, {numbers({2, 3}, -1, 1)}},
@@ -141,6 +144,7 @@ struct Permute {
     return permute(g, back);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return permute(t, axes); }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("permute({0}, ", axes, ")"); }
   static std::vector<Sample<Permute>> samples() {
     return {{{Axes{1, 0}}, {numbers({2, 3}, -1, 1)}},
@@ -179,22 +183,25 @@ struct BroadcastTo {
   }
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
-    const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       const T* in = x[0].data<T>();
-      T* to_row = out.exclusive_data<T>();
-      plan.for_each_row([&](const std::array<std::int64_t, 1>& offset) {
-        if (plan.row_stride(0) == 0)
-          std::fill_n(to_row, plan.row(), in[offset[0]]);
-        else
-          std::copy_n(in + offset[0], plan.row(), to_row);
-        to_row += plan.row();
+      T* const to_all = out.exclusive_data<T>();
+      if (x[0].size() == 1) return void(std::fill_n(to_all, out.size(), *in));
+      const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
+      kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+        plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
+          if (plan.row_stride(0) == 0)
+            std::fill_n(to_all + at, count, in[offset[0]]);
+          else
+            std::copy_n(in + offset[0], count, to_all + at);
+        });
       });
     });
     return out;
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record&) const { return g; }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return t; }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("broadcast({0}, ", to, ")"); }
   static std::vector<Sample<BroadcastTo>> samples() {
     return {{{Shape{2, 3}}, {numbers({3}, -1, 1)}},
@@ -205,6 +212,11 @@ struct BroadcastTo {
             {{Shape{0, 3}}, {numbers({3}, -1, 1)}},
             {{Shape{2}}, {numbers({3}, -1, 1)}, "shapes do not broadcast: (3,) and (2,)"},
             {{Shape{1}}, {numbers({3}, -1, 1)}, "(3,) cannot become (1,)"}};
+  }
+  static std::vector<Sample<BroadcastTo>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{{Shape{side, side}}, {numbers({side}, -1, 1)}},
+            {{Shape{side, side}}, {numbers({side, 1}, -1, 1)}}};
   }
 };
 
@@ -239,11 +251,14 @@ struct Concatenate {
     for (std::size_t i = a + 1; i < shape.size(); ++i) inner *= shape[i];
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       T* to = out.exclusive_data<T>();
-      for (std::int64_t o = 0; o < outer; ++o)
-        for (std::size_t i = 0; i < x.size(); ++i) {
-          const std::int64_t run = x[i].shape()[a] * inner;
-          to = std::copy_n(x[i].data<T>() + o * run, run, to);
-        }
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const T* const from = x[i].data<T>();
+        const std::int64_t run = x[i].shape()[a] * inner;
+        kernels::copy_runs(
+            outer, run, [&](std::int64_t o) { return from + o * run; },
+            [&](std::int64_t o) { return to + o * shape[a] * inner; });
+        to += run;
+      }
     });
     return out;
   }
@@ -255,6 +270,7 @@ struct Concatenate {
     const Shape shape = r.output_shape();
     return embed(t, axis, offset(i, r), shape[normalise_axis(name, axis, shape.size())]);
   }
+  static double flops(const Record&) { return 0; }
   std::string equation() const { return text("concatenate_", axis, "({...})"); }
   static std::vector<Sample<Concatenate>> samples() {
     const Tensor a = numbers({2, 3}, -1, 1, 1), b = numbers({2, 3}, -1, 1, 2);

@@ -4,7 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/gemm.hpp"
-#include "autograd/kernels/simd.hpp"
+#include "autograd/kernels/reduce.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -42,6 +42,17 @@ Tensor product(const Tensor& a, As a_as, const Tensor& b, As b_as) {
   return out;
 }
 
+// The sum of the rows of a matrix, likewise.
+Tensor sum_of_rows(const Tensor& x) {
+  if (Tape::recording()) return sum(x, 0);
+  Tensor out = Tensor::uninitialised(x.shape()[1], x.dtype());
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    kernels::reduce(kernels::Reduction::sum, 1, x.shape()[0], x.shape()[1], x.data<T>(),
+                    out.exclusive_data<T>());
+  });
+  return out;
+}
+
 Shape leading(const Shape& shape) { return Shape(shape.data(), shape.size() - 2); }
 
 /// Of tensors with at least two axes each; `matmul` brings vectors into that form.
@@ -74,8 +85,9 @@ struct MatMul {
         return kernels::gemm<T>(m, n, k, operand<T>(x[0], As::is), operand<T>(x[1], As::is), to);
       const Shape a = leading(x[0].shape()), b = leading(x[1].shape());
       const kernels::BroadcastPlan<2> plan(leading(shape), {&a, &b});
-      plan.for_each_row([&](const std::array<std::int64_t, 2>& offset) {
-        for (std::int64_t i = 0; i < plan.row(); ++i, to += m * n)
+      const std::int64_t products = element_count(leading(shape));
+      plan.for_each_row(0, products, [&](const auto& offset, std::int64_t, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i, to += m * n)
           kernels::gemm<T>(
               m, n, k, operand<T>(x[0], As::is, (offset[0] + i * plan.row_stride(0)) * m * k),
               operand<T>(x[1], As::is, (offset[1] + i * plan.row_stride(1)) * k * n), to);
@@ -95,6 +107,10 @@ struct MatMul {
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     return i == 0 ? matmul(t, r.input(1)) : matmul(r.input(0), t);
+  }
+  double flops(const Record& r) const {
+    const auto size = static_cast<double>(element_count(r.output_shape()));
+    return 2 * static_cast<double>(r.input_shape(0).back()) * size;
   }
   std::string equation() const { return "{0} {1}"; }
   static std::vector<Sample<MatMul>> samples() {
@@ -118,6 +134,10 @@ struct MatMul {
     result.push_back({{}, {Tensor{{1.f}}, Tensor{{1.}}}, "types differ"});
     return result;
   }
+  static std::vector<Sample<MatMul>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n / 2);
+    return {{{}, {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2)}}};
+  }
 };
 
 /// x wᵀ + b for rows x (m, inputs), w (outputs, inputs) and b (outputs,): one operation where
@@ -139,20 +159,15 @@ struct Linear {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     const std::int64_t m = shape[0], n = shape[1];
     visit_floating(out.dtype(), [&]<class T>(T) {
-      T* const to = out.exclusive_data<T>();
-      const T* const bias = x[2].data<T>();
-      const auto same = [](const auto& b) { return b; };
-      for (std::int64_t i = 0; i < m; ++i)
-        kernels::map_row(same, n, to + i * n, kernels::Moving<T>{bias});
       kernels::gemm<T>(m, n, x[0].shape()[1], operand<T>(x[0], As::is),
-                       operand<T>(x[1], As::transposed), to, kernels::Before::add);
+                       operand<T>(x[1], As::transposed), out.exclusive_data<T>(), x[2].data<T>());
     });
     return out;
   }
   // g w, gᵀ x, and the sum of the rows of g.
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
     if (i == 0) return product(g, As::is, r.input(1), As::is);
-    return i == 1 ? product(g, As::transposed, r.input(0), As::is) : g;
+    return i == 1 ? product(g, As::transposed, r.input(0), As::is) : sum_of_rows(g);
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     if (i == 0) return product(t, As::is, r.input(1), As::transposed);
@@ -182,6 +197,16 @@ struct Linear {
                       "inputs, weight and bias do not fit: (3, 4), (4, 2) and (2,)"});
     result.push_back({{}, {Tensor{{1.f}}, Tensor{{1.}}, Tensor{1.}}, "types differ"});
     return result;
+  }
+  static double flops(const Record& r) {
+    return 2 * static_cast<double>(element_count(r.input_shape(0))) *
+           static_cast<double>(r.output_shape()[1]);
+  }
+  static std::vector<Sample<Linear>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n / 2);
+    return {{{},
+             {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2),
+              numbers({side}, -1, 1, 3)}}};
   }
 };
 

@@ -70,6 +70,7 @@ struct Over {
 
   Shape shape(Inputs x) const {
     require_floating(Self::name, x);
+    if (axes.empty() && !keepdims) return {};
     return reduced_shape(x[0].shape(), normalised(x[0].shape()), keepdims);
   }
   Axes normalised(const Shape& shape) const {
@@ -91,6 +92,9 @@ struct Over {
     if (t.rank() == 0) return t;  // it broadcasts as it is
     const Shape in = r.input_shape(0);
     return reshape(t, reduced_shape(in, normalised(in), true));
+  }
+  double flops(const Record& r) const {
+    return static_cast<double>(element_count(r.input_shape(0)));
   }
   /// The sum over the reduced axes, in the output's shape.
   Tensor collected(const Tensor& t) const { return sum(t, axes, keepdims); }
@@ -122,6 +126,12 @@ struct Over {
     result.push_back({over({}), {Tensor{1, 2}}, "input 0 is int64"});
     return result;
   }
+  static std::vector<Sample<Self>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{over({0}), {numbers({side, side}, 0.5, 1.5)}},
+            {over({1}), {numbers({side, side}, 0.5, 1.5)}},
+            {over({1}), {numbers({n / 10, 10}, 0.5, 1.5)}}};
+  }
 };
 
 struct Sum : Over<Sum> {
@@ -135,6 +145,24 @@ struct Sum : Over<Sum> {
     return broadcast_to(expanded(g, r), r.input_shape(0));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return collected(t); }
+};
+
+struct SquaredNorm : Over<SquaredNorm> {
+  static constexpr auto name = "squared_norm";
+  static constexpr Keep keeps = Keep::inputs;
+  static constexpr bool of_nothing = true;
+  Tensor forward(Inputs x, const Shape& shape) const {
+    return reduce(Reduction::squares, x[0], normalised(x[0].shape()), shape);
+  }
+  // 2 x for each element.
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    if (g.size() == 1 && !Tape::recording()) return scale(r.input(0), 2 * g.item());
+    return expanded(scale(g, 2), r) * r.input(0);
+  }
+  Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
+    return scale(collected(t * r.input(0)), 2);
+  }
+  std::string equation() const { return "‖{0}‖²" + (axes.empty() ? "" : "_" + to_string(axes)); }
 };
 
 struct Mean : Over<Mean> {
@@ -161,7 +189,7 @@ struct Var : Over<Var> {
   static constexpr bool of_nothing = true;
   Tensor forward(Inputs x, const Shape&) const {
     const NoRecording scope;
-    return collected(square(x[0] - mean(x[0], axes, true))) / divisor(x[0].shape());
+    return squared_norm(x[0] - mean(x[0], axes, true), axes, keepdims) / divisor(x[0].shape());
   }
   // 2 (x − mean) / (n − ddof); what the mean itself contributes sums to zero.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
@@ -170,6 +198,7 @@ struct Var : Over<Var> {
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return collected(t * slope(r.input(0)));
   }
+  double flops(const Record& r) const { return 4 * Over::flops(r); }
   static std::vector<Sample<Var>> samples() {
     auto result = Over::samples();
     result.push_back({with({1}, false, 1), {numbers({2, 4}, -2, 2)}});
@@ -286,17 +315,9 @@ struct ArgMax : Over<ArgMax> {
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, DType::int64);
     const Grouped g = group(x[0], normalised(x[0].shape()));
-    std::int64_t* to = out.exclusive_data<std::int64_t>();
     visit_floating(x[0].dtype(), [&]<class T>(T) {
-      const T* from = (g.moved.defined() ? g.moved : x[0]).template data<T>();
-      for (std::int64_t o = 0; o < g.outer; ++o)
-        for (std::int64_t i = 0; i < g.inner; ++i) {
-          const T* column = from + o * g.count * g.inner + i;
-          std::int64_t best = 0;
-          for (std::int64_t k = 1; k < g.count && !std::isnan(column[best * g.inner]); ++k)
-            if (!(column[k * g.inner] <= column[best * g.inner])) best = k;
-          *to++ = best;
-        }
+      const T* const from = (g.moved.defined() ? g.moved : x[0]).template data<T>();
+      kernels::argmax(g.outer, g.count, g.inner, from, out.exclusive_data<std::int64_t>());
     });
     return out;
   }
@@ -323,6 +344,7 @@ struct LogSumExp : Over<LogSumExp> {
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return collected(t * weights(r));
   }
+  double flops(const Record& r) const { return 4 * Over::flops(r); }
 
  private:
   // The softmax; 0 where there is no weight at all.
@@ -339,14 +361,17 @@ struct LogSumExp : Over<LogSumExp> {
 }  // namespace
 
 std::vector<CatalogueEntry> reductions() {
-  return {entry<Sum>(), entry<Mean>(), entry<Var>(),    entry<Prod>(),
-          entry<Max>(), entry<Min>(),  entry<ArgMax>(), entry<LogSumExp>()};
+  return {entry<Sum>(), entry<SquaredNorm>(), entry<Mean>(),   entry<Var>(),      entry<Prod>(),
+          entry<Max>(), entry<Min>(),         entry<ArgMax>(), entry<LogSumExp>()};
 }
 
 }  // namespace ops
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdims) {
   return apply(ops::Sum::over(axes, keepdims), x);
+}
+Tensor squared_norm(const Tensor& x, const Axes& axes, bool keepdims) {
+  return apply(ops::SquaredNorm::over(axes, keepdims), x);
 }
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdims) {
   return apply(ops::Mean::over(axes, keepdims), x);

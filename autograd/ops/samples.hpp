@@ -1,6 +1,8 @@
 // Inputs for the operations' samples. Internal to autograd/ops.
 #pragma once
 
+#include <cmath>
+
 #include "autograd/op.hpp"
 #include "autograd/random.hpp"
 
@@ -9,6 +11,11 @@ namespace xg::ops {
 /// Reproducible float64 numbers in [low, high).
 inline Tensor numbers(const Shape& shape, double low, double high, std::uint64_t seed = 1) {
   return random_uniform(shape, Key{seed}, DType::float64, low, high);
+}
+
+/// The extent of a square matrix of about n elements.
+inline std::int64_t side_of_square(std::int64_t n) {
+  return static_cast<std::int64_t>(std::sqrt(static_cast<double>(n)));
 }
 
 /// Shapes that a function of one tensor must cope with.

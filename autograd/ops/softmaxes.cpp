@@ -1,5 +1,6 @@
 // The softmax and its logarithm.
 #include "autograd/catalogue.hpp"
+#include "autograd/kernels/softmax.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -15,6 +16,25 @@ struct Normalised {
     require_floating(Self::name, x);
     normalise_axes(Self::name, axes, x[0].rank());
     return x[0].shape();
+  }
+  // The largest, the difference from it, its exponential, their sum, and what is made of these.
+  double flops(const Record& r) const {
+    return 5 * static_cast<double>(element_count(r.output_shape()));
+  }
+  /// Whether it goes over the last axis alone, and over few enough elements for one pass.
+  bool is_of_rows(const Shape& shape) const {
+    const auto last = static_cast<std::int64_t>(shape.size()) - 1;
+    return axes.size() == 1 && (axes[0] == -1 || axes[0] == last) &&
+           shape.back() <= kernels::longest_softmax_row;
+  }
+  static Tensor rows(bool logarithm, const Tensor& x) {
+    Tensor out = Tensor::uninitialised(x.shape(), x.dtype());
+    const std::int64_t count = x.shape().back();
+    visit_floating(x.dtype(), [&]<class T>(T) {
+      kernels::softmax_rows(logarithm, x.size() / count, count, x.data<T>(),
+                            out.exclusive_data<T>());
+    });
+    return out;
   }
   std::string equation() const { return std::string(Self::name) + "_" + to_string(axes) + "({0})"; }
   static Self over(const Axes& axes) {
@@ -33,14 +53,21 @@ struct Normalised {
     result.push_back({over({-1}), {Tensor{1, 2}}, "input 0 is int64"});
     return result;
   }
+  static std::vector<Sample<Self>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n);
+    return {{over({0}), {numbers({side, side}, -3, 3)}},
+            {over({1}), {numbers({side, side}, -3, 3)}},
+            {over({1}), {numbers({n / 10, 10}, -3, 3)}}};
+  }
 };
 
 struct Softmax : Normalised<Softmax> {
   static constexpr auto name = "softmax";
   static constexpr Keep keeps = Keep::output;
-  Tensor forward(Inputs x, const Shape&) const {
-    const NoRecording scope;
+  Tensor forward(Inputs x, const Shape& shape) const {
     if (x[0].size() == 0) return detach(x[0]);
+    if (is_of_rows(shape)) return rows(false, x[0]);
+    const NoRecording scope;
     const Tensor e = exp(x[0] - max(x[0], axes, true));
     return e / sum(e, axes, true);
   }
@@ -55,9 +82,10 @@ struct Softmax : Normalised<Softmax> {
 struct LogSoftmax : Normalised<LogSoftmax> {
   static constexpr auto name = "log_softmax";
   static constexpr Keep keeps = Keep::output;
-  Tensor forward(Inputs x, const Shape&) const {
-    const NoRecording scope;
+  Tensor forward(Inputs x, const Shape& shape) const {
     if (x[0].size() == 0) return detach(x[0]);
+    if (is_of_rows(shape)) return rows(true, x[0]);
+    const NoRecording scope;
     const Tensor shifted = x[0] - max(x[0], axes, true);
     return shifted - log(sum(exp(shifted), axes, true));
   }

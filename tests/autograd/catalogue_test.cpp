@@ -2,6 +2,8 @@
 // types, purity and refusals. What the values should be is in the tests of single operations.
 #include "autograd/catalogue.hpp"
 
+#include <tbb/global_control.h>
+
 #include <set>
 
 #include "tests/support/tensors.hpp"
@@ -245,4 +247,71 @@ TEST_CASE("float32 agrees with float64", "[catalogue]") {
       CHECK(scaled(g32[i], g[i]) == "");
     }
   });
+}
+
+namespace {
+
+/// x + (x + x), large inputs of which nothing states.
+struct Threefold {
+  static constexpr auto name = "threefold";
+  static constexpr Keep keeps = Keep::nothing;
+  static inline std::int64_t limit = 6;  // of elements
+  Shape shape(Inputs x) const {
+    if (x[0].size() > limit) throw ShapeError("[threefold] too many elements");
+    return x[0].shape();
+  }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return x[0] + (x[0] + x[0]);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record&) const { return 3 * g; }
+  Tensor jvp(std::size_t, const Tensor& t, const Record&) const { return 3 * t; }
+  std::string equation() const { return "3 {0}"; }
+  static std::vector<Sample<Threefold>> samples() {
+    return {{{}, {numbers({1, 3})}}, {{}, {numbers({2, 1, 3})}}, {{}, {numbers({6})}}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("large samples of an operation that states none", "[catalogue]") {
+  CHECK(entry<Threefold>().at_size(600).size() == 1);  // of the first sample
+  Threefold::limit = 1000;
+  const CatalogueEntry threefold = entry<Threefold>();
+  const std::vector<Example> large = threefold.at_size(600);
+  REQUIRE(large.size() == 1);
+  const Tensor& x = large[0].inputs[0];
+  CHECK(x.shape() == Shape{20, 1, 30});
+  CHECK(identical(slice(slice(x, 0, 4, 6), 2, 27, 30), threefold.samples[1].inputs[0]));
+  Threefold::limit = 5;
+  CHECK(threefold.at_size(600).empty());
+}
+
+TEST_CASE("large inputs: the same bits on one thread and on several", "[catalogue]") {
+  constexpr std::int64_t n = 300'000;  // several ranges of every loop, the last one shorter
+  for (const CatalogueEntry& entry : catalogue()) {
+    const std::vector<Example> large = entry.at_size(n);
+    const bool has_no_size = entry.samples.front().inputs.empty();
+    CHECK(large.empty() == has_no_size);
+    for (const Example& sample : large)
+      for (const DType dtype : {DType::float32, DType::float64}) {
+        INFO(describe(entry, sample) << " as " << dtype);
+        std::int64_t elements = 0;
+        Function f(sample);
+        for (const Tensor& input : sample.inputs) elements += input.size();
+        CHECK(std::max(elements, f.weights.defined() ? f.weights.size() : 0) > n / 3);
+        CHECK(elements < 2 * n);
+        for (Tensor& x : f.inputs) x = cast(x, dtype);
+        if (f.weights.defined()) f.weights = cast(f.weights, f.value(f.inputs).dtype());
+        const auto results = [&](std::size_t threads) {
+          const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
+          std::vector<Tensor> result;
+          if (f.differentiable()) result = f.gradients(f.inputs);
+          result.push_back(f.value(f.inputs));
+          return result;
+        };
+        const std::vector<Tensor> one = results(1), several = results(4);
+        for (std::size_t i = 0; i < one.size(); ++i) CHECK(identical(one[i], several[i]));
+      }
+  }
 }

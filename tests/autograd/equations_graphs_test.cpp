@@ -183,7 +183,7 @@ TEST_CASE("equations: what an operation says of itself is checked") {
     const Tensor loss = sum(apply(Claims{facet}, x));
     return by_name(require_true(loss, {x}).batch);
   };
-  CHECK(cost("({0})²").at("C") == "Σ p₁²");
+  CHECK(cost("({0})²").at("C") == "‖p₁‖²");
   CHECK(cost("3 {0}").at("v₁") == "claims(p₁)");
   CHECK(cost("3 {0}").at("∂C/∂p₁") == "v̄₁ ⊙ claims'(p₁)");
   CHECK(cost("square of {0}").at("v₁") == "square of p₁");

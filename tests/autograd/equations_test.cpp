@@ -86,7 +86,7 @@ TEST_CASE("equations: the book's network gives the book's equations") {
                                       "A^0 = X",
                                       "Z^l = A^(l-1) (w^l)ᵀ + b^l",
                                       "A^l = σ(Z^l)",
-                                      "C = 1/(2m) Σ (A^2 − Y)²",
+                                      "C = 1/(2m)‖A^2 − Y‖²",
                                   });
   REQUIRE(lines(batch.backward) == std::vector<std::string>{
                                        "Δ^2 = 1/m (A^2 − Y) ⊙ σ'(Z^2) BP1",

@@ -19,6 +19,11 @@ double naive_sum(const Group& g) {
   for (const double x : g) total += x;
   return static_cast<double>(total);
 }
+double naive_squared_norm(const Group& g) {
+  long double total = 0;
+  for (const double x : g) total += static_cast<long double>(x) * x;
+  return static_cast<double>(total);
+}
 double naive_mean(const Group& g) { return naive_sum(g) / static_cast<double>(g.size()); }
 double naive_var(const Group& g) {
   const double centre = naive_mean(g);
@@ -50,6 +55,7 @@ struct Row {
 };
 const Row rows[] = {
     {"sum", sum, naive_sum, true},
+    {"squared_norm", squared_norm, naive_squared_norm, true},
     {"mean", mean, naive_mean, false},
     {"var", [](const Tensor& x, const Axes& a, bool k) { return var(x, a, k); }, naive_var, false},
     {"prod", prod, naive_prod, true},
@@ -152,6 +158,12 @@ TEST_CASE("over nothing there is a neutral element, or an error", "[reductions]"
   REQUIRE_ERROR(argmax(x, 1), ShapeError, "[argmax] no elements to choose from");
   CHECK(max(x, 0).shape() == Shape{0});
   CHECK(gradient([](const Tensor& v) { return sum(prod(v, 1)); }, x).shape() == x.shape());
+}
+
+TEST_CASE("squares are taken once, however many parts a sum has", "[reductions]") {
+  CHECK(squared_norm(full({200'000}, 3.0)).item() == 1'800'000);
+  CHECK(squared_norm(full({600, 70}, 3.0), 0).at({69}) == 5'400);
+  CHECK(squared_norm(full({2, 70'000}, 3.0), 1).at({1}) == 630'000);
 }
 
 TEST_CASE("float32 sums of many numbers stay accurate", "[reductions]") {

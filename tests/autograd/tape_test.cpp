@@ -100,6 +100,38 @@ TEST_CASE("a tape keeps what the rules need and nothing else", "[tape]") {
   CHECK(tape.bytes_kept() == 16000);
 }
 
+TEST_CASE("a tape counts floating-point operations from shapes", "[tape]") {
+  const Tensor a = numbers({3, 4}), b = numbers({4, 5}), batch = numbers({2, 4, 6});
+  const auto counted = [](auto function) {
+    const Tape tape;
+    function();
+    return tape.flops();
+  };
+  CHECK(counted([] {}) == 0);
+  CHECK(counted([&] { a + 1; }) == 12);
+  CHECK(counted([&] { numbers({3, 1}) * numbers({5}); }) == 15);
+  CHECK(counted([&] { twice(a); }) == 12);
+  CHECK(counted([&] { matmul(a, b); }) == 2 * 3 * 4 * 5);
+  CHECK(counted([&] { matmul(a, batch); }) == 2 * (2 * 3 * 4 * 6));
+  CHECK(counted([&] { sum(a, 0), mean(a), max(a, 1); }) == 3 * 12);
+  CHECK(counted([&] { var(a), logsumexp(a, 0); }) == 2 * 4 * 12);
+  CHECK(counted([&] { softmax(a), log_softmax(a, 0); }) == 2 * 5 * 12);
+  CHECK(counted([&] { scatter_add(a, Tensor{0, 2, 0}, 9); }) == 12);
+  CHECK(counted([&] {
+          transpose(a), permute(batch, {2, 0, 1}), reshape(a, {12}), broadcast_to(a, {7, 3, 4});
+          concatenate({a, a}), slice(a, 0, 0, 2), embed(a, 0, 0, 9), take(a, Tensor{1});
+          one_hot(Tensor{1}, 3);
+        }) == 0);
+  Tape tape;
+  const Tensor cost = sum(matmul(a, b));
+  CHECK(tape.flops() == 120 + 15);
+  gradient(cost, {a, b});  // two products
+  CHECK(tape.flops() == 3 * 120 + 15);
+  const NoRecording scope;
+  gradient(cost, {a, b});
+  CHECK(tape.flops() == 3 * 120 + 15);
+}
+
 TEST_CASE("nothing is recorded without a tape, or while NoRecording lives", "[tape]") {
   CHECK(Tape::recording() == nullptr);
   Tape tape;

@@ -1,0 +1,69 @@
+// Loops that write an array from whole SIMD batches.
+#pragma once
+
+#include "autograd/kernels/parallel.hpp"
+#include "autograd/kernels/simd.hpp"
+
+namespace xg::kernels {
+
+/// Bytes of a result from which on it is written past the cache: measured, where that costs the
+/// next reader less than it spares the writer.
+inline constexpr std::int64_t streamed_bytes = std::int64_t{32} << 20;
+
+/// An input that advances with the output.
+template <class T>
+struct Moving {
+  const T* from;
+  Batch<T> at(std::int64_t i) const { return load(from + i); }
+  void fetch(std::int64_t i) const { fetch_ahead(from + i); }
+};
+/// An input that is one number everywhere.
+template <class T>
+struct Fixed {
+  Batch<T> value;
+  Batch<T> at(std::int64_t) const { return value; }
+  void fetch(std::int64_t) const {}
+};
+
+/// As map, for more than one range. Kept apart so that what calls map for a few elements stays
+/// small.
+template <class T, class F, class... In>
+[[gnu::noinline]] void map_ranges(std::int64_t n, T* out, const F& f, const In&... in) {
+  const bool streamed = n * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
+  for_several_ranges(n, elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
+    // By value, so that no store can be thought to change what stands in the loop.
+    const auto loop = [=](auto put) {
+      for (std::int64_t i = begin; i < end; i += lanes<T>) {
+        (in.fetch(i), ...);
+        put(out + i, f(in.at(i)...));
+      }
+    };
+    if (streamed) {
+      loop([](T* to, const Batch<T>& batch) { stream(to, batch); });
+      finish_streaming();
+    } else {
+      loop([](T* to, const Batch<T>& batch) { store(to, batch); });
+    }
+  });
+}
+
+/// out[i] = f(in[i]...) for n elements. Whole batches are stored even at the end, see Buffer; `out`
+/// is the beginning of one.
+template <class T, class F, class... In>
+void map(std::int64_t n, T* out, const F& f, const In&... in) {
+  if (n > elementwise_grain) return map_ranges(n, out, f, in...);
+  for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
+}
+
+/// out[i] = f(a[i]...) for a row of n elements. Whole batches are stored even at the end, where
+/// `room` elements from `out` on may be written: the next row is written after it.
+template <class T, class F, class... In>
+void map_row(const F& f, std::int64_t n, std::int64_t room, T* out, const In&... in) {
+  const std::int64_t rest = n % lanes<T>;
+  const std::int64_t whole = n - rest + lanes<T> <= room ? n : n - rest;
+  std::int64_t i = 0;
+  for (; i < whole; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
+  if (i < n) store_first<T>(out + i, f(in.at(i)...), rest);
+}
+
+}  // namespace xg::kernels
