@@ -53,7 +53,7 @@ std::shared_ptr<const Function> function_of(const Node& node) {
     };
     std::unique_ptr<void, decltype(give_back)> room(place, give_back);
     op.copy(node.op_state, place);
-    room.release();
+    static_cast<void>(room.release());
     state = std::shared_ptr<void>(place, [&op, give_back](void* p) {
       if (op.destroy) op.destroy(p);
       give_back(p);
@@ -153,7 +153,7 @@ class Trial {
   /// name from here on.
   Expression read(const Parts& symbols, const std::map<Symbol, Tensor>& values, const Tensor& y) {
     try {
-      const Expression e = read_facet(f_, symbols, y.shape());
+      Expression e = read_facet(f_, symbols, y.shape());
       if (e.kind() == Kind::call || stands(e, values, y)) return e;
     } catch (const Unreadable&) {
       return call(f_, symbols, y.shape());
@@ -337,6 +337,10 @@ Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters) {
     if (v.leaf && used[n]) v.value = symbol(value_of(n), v.shape);
     const auto inputs = inputs_of(m, node);
     v.inputs.assign(inputs.begin(), inputs.end());
+    if (!used[n]) continue;
+    for (const std::size_t input : v.inputs)
+      if (std::vector<std::size_t>& users = graph[input].users; users.empty() || users.back() != n)
+        users.push_back(n);
   }
   want(graph, tape, parameters, m, used);
   for (std::size_t n = 0; n < graph.size(); ++n) {

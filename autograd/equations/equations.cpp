@@ -15,38 +15,21 @@ namespace {
 /// their own stand inside of those of the others.
 class Statements {
  public:
-  Statements(const Graph& graph, const std::optional<Chain>& chain) : graph_(graph) {
-    named_.assign(graph.size(), false);
-    adjoint_named_.assign(graph.size(), false);
+  Statements(const Graph& graph, const std::optional<Chain>& chain)
+      : graph_(graph), named_(graph.size(), false), adjoint_named_(graph.size(), false) {
     named_.back() = true;
-    if (chain) {
+    if (chain)
       for (const Chain::Layer& layer : chain->layers) {
         named_[layer.z] = adjoint_named_[layer.z] = true;
         if (layer.a != no_vertex) named_[layer.a] = true;
       }
+    for (std::size_t n = 0; n + 1 < graph.size(); ++n) {
+      if (graph[n].wanted) adjoint_named_[n] = true;
+      if (!graph[n].value || graph[n].leaf || named_[n] || !deserves_name(n, chain.has_value()))
+        continue;
+      named_[n] = true;
+      adjoint_named_[n] = graph[n].needed;
     }
-    for (std::size_t n = 0; n < graph.size(); ++n) {
-      const Vertex& v = graph[n];
-      if (!v.value) continue;
-      adjoint_named_[n] = adjoint_named_[n] || v.wanted;
-      if (v.leaf || named_[n]) continue;
-      const bool shared =
-          std::count_if(graph.begin(), graph.end(),
-                        [&](const Vertex& user) {
-                          return user.value && !user.leaf &&
-                                 std::count(user.inputs.begin(), user.inputs.end(), n) > 0;
-                        }) > 1 ||
-          v.uses.size() > 1;
-      const std::size_t size = length(expanded(n));
-      const bool is_function =
-          v.value.kind() == Kind::call ||
-          any(v.value, [](const Expression& e) { return e.kind() == Kind::product; });
-      named_[n] = chain ? shared && size > 6 : (shared && size > 2) || is_function;
-      if (named_[n]) adjoint_named_[n] = v.needed;
-    }
-    for (std::size_t n = 0; n < graph.size(); ++n)
-      if (named_[n] && graph[n].needed && !chain && n + 1 < graph.size()) adjoint_named_[n] = true;
-    values_.clear();
     if (!chain) return;
     for (const Chain::Layer& layer : chain->layers)
       if (layer.a != no_vertex)
@@ -84,6 +67,18 @@ class Statements {
   }
 
  private:
+  /// Beside the names of a chain only what would be long to repeat needs one; without a chain,
+  /// functions, matrix products and what is used more than once.
+  bool deserves_name(std::size_t n, bool in_chain) {
+    const Vertex& v = graph_[n];
+    const bool shared = v.users.size() > 1 || v.uses.size() > 1;
+    const std::size_t size = length(expanded(n));
+    if (in_chain) return size > (shared ? 6 : 60);
+    const bool is_function = v.value.kind() == Kind::call || any(v.value, [](const Expression& e) {
+                               return e.kind() == Kind::product;
+                             });
+    return is_function || size > (shared ? 2 : 20);
+  }
   Statement adjoint_statement(std::size_t n) {
     Statement s{.left = adjoint_of(n), .right = adjoint(n)};
     s.steps.push_back({"the chain rule", s.right});

@@ -15,9 +15,9 @@ struct Vertex {
 
   Shape shape;
   DType dtype = DType::float64;
-  Expression value;  // in terms of the inputs; of a leaf its own symbol
-  std::vector<std::size_t> inputs;
-  std::vector<Use> uses;  // in the order in which the backward pass comes by
+  Expression value;                        // in terms of the inputs; of a leaf its own symbol
+  std::vector<std::size_t> inputs, users;  // users: each once, in ascending order
+  std::vector<Use> uses;                   // in the order in which the backward pass comes by
   bool leaf = false, parameter = false;
   bool wanted = false;  // a derivative with respect to it is asked for
   bool needed = false;  // it lies between such a one and the loss

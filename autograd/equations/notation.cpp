@@ -12,14 +12,10 @@ namespace {
 
 using Role = Symbol::Role;
 
-/// A graph with its consumers, and what a layer is.
+/// What a layer is, and which graphs are chains of them.
 class Structure {
  public:
-  explicit Structure(const Graph& graph) : graph_(graph), users_(graph.size()) {
-    for (std::size_t n = 0; n < graph.size(); ++n)
-      if (graph[n].value && !graph[n].leaf)
-        for (const std::size_t input : graph[n].inputs) users_[input].insert(n);
-  }
+  explicit Structure(const Graph& graph) : graph_(graph) {}
 
   std::optional<Chain> chain() const {
     Chain chain{no_vertex, no_vertex, {}};
@@ -39,7 +35,7 @@ class Structure {
     if (!input.leaf || input.parameter || input.wanted) return std::nullopt;
     chain.input = data[0];
     for (std::size_t l = 1; l < data.size(); ++l) {
-      if (users_[data[l]].size() != 1 || !is_function_of(data[l], chain.layers[l - 1].z) ||
+      if (graph_[data[l]].users.size() != 1 || !is_function_of(data[l], chain.layers[l - 1].z) ||
           !is_only_way(data[l], chain.layers[l - 1].z))
         return std::nullopt;
       chain.layers[l - 1].a = data[l];
@@ -47,7 +43,7 @@ class Structure {
     chain.layers.back().a = output(chain);
     for (std::size_t n = 0; n < graph_.size(); ++n) {
       const Vertex& v = graph_[n];
-      if (!v.leaf || users_[n].empty() || v.parameter || n == chain.input) continue;
+      if (!v.leaf || graph_[n].users.empty() || v.parameter || n == chain.input) continue;
       chain.target = chain.target == no_vertex ? n : graph_.size();
     }
     if (chain.target == graph_.size()) chain.target = no_vertex;
@@ -89,8 +85,8 @@ class Structure {
     };
     if (bias(e, is_affine)) return true;
     if (!is_affine(e)) return false;
-    if (users_[layer.z].size() != 1) return true;
-    const std::size_t next = *users_[layer.z].begin();
+    if (graph_[layer.z].users.size() != 1) return true;
+    const std::size_t next = graph_[layer.z].users[0];
     const auto is_product_vertex = [&](const Expression& p) {
       return is_value(p) && vertex_of(p->symbol) == layer.z;
     };
@@ -113,7 +109,7 @@ class Structure {
   bool is_only_way(std::size_t v, std::size_t z) const {
     std::vector<bool> leads_elsewhere(graph_.size(), false);
     for (std::size_t n = v; n-- > z;)
-      for (const std::size_t user : users_[n])
+      for (const std::size_t user : graph_[n].users)
         leads_elsewhere[n] = leads_elsewhere[n] || user > v || leads_elsewhere[user];
     return !leads_elsewhere[z];
   }
@@ -159,7 +155,6 @@ class Structure {
   }
 
   const Graph& graph_;
-  std::vector<std::set<std::size_t>> users_;
 };
 
 /// "z" for one example, "Z" for the rows of a batch.

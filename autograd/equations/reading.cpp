@@ -42,7 +42,7 @@ bool by_rows(const Function& f, std::span<const Expression> parts, const std::ve
 
 class ByExample {
  public:
-  ByExample(const Graph& graph, std::int64_t m) : graph_(graph), m_(m), stands_(graph.size()) {
+  ByExample(const Graph& graph, std::int64_t m) : m_(m), stands_(graph.size()) {
     for (std::size_t n = 0; n < graph.size(); ++n) {
       const Vertex& v = graph[n];
       if (!v.value) continue;
@@ -303,7 +303,6 @@ class ByExample {
     return Expression(std::make_shared<const Expression::Node>(std::move(node)));
   }
 
-  const Graph& graph_;
   std::int64_t m_;
   std::vector<Stand> stands_;
 };

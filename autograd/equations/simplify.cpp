@@ -110,7 +110,7 @@ Expression multiply_quotient(const Expression& e) {
     } else {
       above.push_back(part);
     }
-  if (below.empty() || above.size() + below.size() < 2 + (above.size() == 0 ? 0u : 1u)) return e;
+  if (below.empty() || above.size() + below.size() < 2 + (above.empty() ? 0u : 1u)) return e;
   numbers.push_back(
       quotient(above.empty() ? number(1) : hadamard(std::move(above)), hadamard(std::move(below))));
   return hadamard(std::move(numbers));

@@ -189,6 +189,48 @@ TEST_CASE("equations: what an operation says of itself is checked") {
   CHECK(cost("square of {0}").at("v₁") == "square of p₁");
 }
 
+TEST_CASE("equations: a layer without a bias") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(tanh(matmul(m.x, transpose(m.d.weight))), m.y);
+  const auto text = by_name(*require_true(loss, {m.d.weight, m.x, m.y}).example);
+  CHECK(text.at("z^1") == "w^1 a^0");
+  CHECK(text.at("∂C/∂w^1") == "δ^1 (a^0)ᵀ BP4");
+}
+
+TEST_CASE("equations: weights of (inputs, outputs) are not the book's, and not marked so") {
+  const Data m;
+  const Tape tape;
+  const Tensor a = tanh(matmul(m.x, m.d.weight) + m.d.bias);
+  const Tensor loss = nn::quadratic_cost(tanh(matmul(a, m.e.weight)), m.y);
+  const auto text =
+      by_name(*require_true(loss, {m.x, m.d.weight, m.d.bias, m.e.weight, m.y}).example);
+  CHECK(text.at("z^1") == "(w^1)ᵀ a^0 + b^1");
+  CHECK(text.at("δ^1") == "(w^2 δ^2) ⊙ tanh'(z^1)");
+  CHECK(text.at("∂C/∂w^1") == "a^0 (δ^1)ᵀ");
+  CHECK(text.at("∂C/∂b^1") == "δ^1 BP3");
+}
+
+TEST_CASE("equations: the inputs may be the targets") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(m.d(m.x), m.x);
+  const auto text = by_name(*require_true(loss, {m.x, m.d.weight, m.d.bias}).example);
+  CHECK(text.at("C") == "½‖z^1 − a^0‖²");
+}
+
+TEST_CASE("equations: one example without a batch, and inputs that are looked up") {
+  const Data m;
+  const Tape tape;
+  const Tensor one = numbers({3}, -1, 1, 5);
+  CHECK_FALSE(require_true(squared_norm(sigmoid(m.d(one))), {one, m.d.weight, m.d.bias}).example);
+  const Tensor labels{2, 0, 1, 2};
+  const Tensor looked_up = take(m.d.weight, labels);
+  const Tensor joined = concatenate({looked_up, m.x}, 1);
+  const Tensor loss = sum(square(slice(joined, 1, 1, 5) * 2));
+  require_true(loss, {m.d.weight, labels, m.x});
+}
+
 TEST_CASE("equations: calculus without a network") {
   const Tensor x = numbers({2, 3}, -1, 1), y = numbers({2, 3}, 0.5, 1, 2);
   const Tape tape;
