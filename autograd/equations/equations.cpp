@@ -5,6 +5,7 @@
 #include <set>
 
 #include "autograd/equations/graph.hpp"
+#include "autograd/tape.hpp"
 
 namespace xg {
 
@@ -165,6 +166,7 @@ Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
 
 Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters) {
   using namespace algebra;
+  const NoRecording scope;
   const Graph graph = read_tape(loss, parameters);
   const std::optional<Chain> chain = find_chain(graph);
   const Examples examples = find_examples(graph);

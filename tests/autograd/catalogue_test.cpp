@@ -113,6 +113,13 @@ TEST_CASE("the catalogue's names are unique and every operation has samples", "[
   CHECK(names.size() >= 46);
 }
 
+TEST_CASE("the catalogue is on no tape, though one records when it is first asked for",
+          "[catalogue]") {
+  const Tape tape;  // ctest runs each case in a process of its own
+  REQUIRE_FALSE(catalogue().empty());
+  CHECK(tape.size() == 0);
+}
+
 TEST_CASE("samples that must fail say why", "[catalogue]") {
   for_each_sample(false, [](const Example& sample) {
     REQUIRE_ERROR(sample.apply(sample.inputs), Error, sample.error);

@@ -36,6 +36,23 @@ struct ByHand {
   }
 };
 
+/// x² of a scalar, whose rule reads a number from its input and does not say so.
+struct Reads {
+  static constexpr auto name = "reads";
+  static constexpr Keep keeps = Keep::inputs;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return x[0] * x[0].item();
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return g * (2 * r.input(0).item());
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return "reads({0})"; }
+  static std::vector<Sample<Reads>> samples() { return {{{}, {Tensor(2.0)}}}; }
+};
+
 /// x², with a facet of the user's own choice.
 struct Claims {
   std::string facet;
@@ -176,6 +193,13 @@ TEST_CASE("equations: a rule that computes numbers by hand appears as a Jacobian
   CHECK(by_name(*e.example).at("δ^1") == "J_cube(z^1)ᵀ (cube(z^1) − y)");
 }
 
+TEST_CASE("equations: a rule that holds at some numbers only appears as a Jacobian") {
+  const Tensor x(0.7);
+  const Tape tape;
+  const Equations e = require_true(exp(apply(Reads{}, x)), {x});
+  CHECK(by_name(e.batch).at("∂C/∂p₁") == "J_reads(p₁)ᵀ v̄₁");
+}
+
 TEST_CASE("equations: what an operation says of itself is checked") {
   const Tensor x = numbers({3, 2}, 0.2, 1);
   const auto cost = [&](const std::string& facet) {
@@ -186,6 +210,7 @@ TEST_CASE("equations: what an operation says of itself is checked") {
   CHECK(cost("({0})²").at("C") == "‖p₁‖²");
   CHECK(cost("3 {0}").at("v₁") == "claims(p₁)");
   CHECK(cost("3 {0}").at("∂C/∂p₁") == "v̄₁ ⊙ claims'(p₁)");
+  CHECK(cost("|{0}|²").at("v₁") == "|p₁|²");
   CHECK(cost("square of {0}").at("v₁") == "square of p₁");
 }
 
