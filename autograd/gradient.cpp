@@ -102,10 +102,14 @@ std::uint64_t Tape::bytes_kept() const {
   for (std::size_t n = 0; n < memory_->nodes.size(); ++n) {
     const BufferRef& buffer = TensorAccess::buffer(memory_->nodes[n].output);
     if (!buffer) continue;
-    const BufferRef owner = buffer.is_lazy() ? buffer.source() : buffer;
+    const BufferRef owner = buffer.is_transpose() ? buffer.source() : buffer;
     if (buffers.insert(owner.get()).second) bytes += owner->bytes;
   }
   return bytes;
+}
+
+std::uint64_t Tape::peak_bytes() const noexcept {
+  return static_cast<std::uint64_t>(detail::memory_in_use.peak - bytes_before_);
 }
 
 double Tape::flops() const {

@@ -48,14 +48,14 @@ struct FreeList {
   std::size_t count = 0;
 
   void push(Buffer* buffer) noexcept {
-    buffer->next = head;
+    buffer->other = head;
     head = buffer;
     ++count;
   }
   Buffer* pop() noexcept {
     Buffer* const buffer = head;
     if (buffer) {
-      head = buffer->next;
+      head = buffer->other;
       --count;
     }
     return buffer;
@@ -174,6 +174,8 @@ Buffer* allocate_buffer(std::uint64_t bytes) {
     heap_allocations.fetch_add(1, std::memory_order_relaxed);
     heap_bytes.fetch_add(total, std::memory_order_relaxed);
   }
+  memory_in_use.now += static_cast<std::int64_t>(bytes);
+  memory_in_use.peak = std::max(memory_in_use.peak, memory_in_use.now);
   auto* const buffer = new (memory) Buffer;
   buffer->size_class = static_cast<std::uint32_t>(size_class);
   buffer->bytes = bytes;
@@ -183,9 +185,12 @@ Buffer* allocate_buffer(std::uint64_t bytes) {
 }
 
 void release_buffer(Buffer* buffer) noexcept {
-  for (Buffer* owned : {buffer->source, buffer->filled})
-    if (owned && owned->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      release_buffer(owned);
+  if (!buffer->source)
+    memory_in_use.now -= static_cast<std::int64_t>(buffer->bytes);
+  else  // it is lazy, and its bytes are those of `filled`
+    for (Buffer* owned : {buffer->source, buffer->filled, buffer->other})
+      if (owned && owned->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        release_buffer(owned);
   if (ThreadPool* const pool = thread_pool ? thread_pool : start_thread_pool())
     pool->give(buffer);
   else
@@ -211,12 +216,14 @@ std::byte* fill_lazy_buffer(Buffer& buffer) {
 }  // namespace detail
 
 BufferRef BufferRef::lazy(std::uint64_t bytes, BufferRef source, std::uint32_t rows,
-                          std::uint32_t columns, void (*fill)(const Buffer&, std::byte*)) {
+                          std::uint32_t columns, void (*fill)(const Buffer&, std::byte*),
+                          BufferRef other) {
   BufferRef result(0);
   Buffer& buffer = *result.buffer_;
   buffer.bytes = bytes;
   buffer.data.store(nullptr, std::memory_order_relaxed);
   buffer.source = std::exchange(source.buffer_, nullptr);
+  buffer.other = std::exchange(other.buffer_, nullptr);
   buffer.rows = rows;
   buffer.columns = columns;
   buffer.fill = fill;

@@ -12,8 +12,9 @@ class BufferRef;
 
 /// A block of memory: this header, then the bytes, and at least 64 bytes more, so that a vector may
 /// be loaded or stored from any element on. A lazy buffer has no bytes of its own until
-/// somebody asks for them; then `fill` makes them from `source` (a transposed operand of a matrix
-/// product is never asked for them).
+/// somebody asks for them; then `fill` makes them from `source`, or from `source` and `other`. (A
+/// transposed operand of a matrix product is never asked for them, nor is a product that an update
+/// adds to a parameter.)
 struct alignas(64) Buffer {
   std::atomic<std::uint32_t> references{1};
   std::uint32_t size_class = 0;
@@ -23,12 +24,19 @@ struct alignas(64) Buffer {
   Buffer* filled = nullptr;  // owned, once a lazy buffer was asked
   void (*fill)(const Buffer& self, std::byte* out) = nullptr;
   std::uint32_t rows = 0, columns = 0;  // what `fill` needs to know of the source
-  Buffer* next = nullptr;               // while it waits in the pool
+  Buffer* other = nullptr;  // owned, when a lazy product; the next one while it waits in the pool
 
   std::byte* bytes_begin() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
 };
 
 namespace detail {
+/// Bytes of the buffers that this thread has asked for and not yet freed, and the most since
+/// somebody last set it.
+struct MemoryInUse {
+  std::int64_t now = 0, peak = 0;
+};
+inline constinit thread_local MemoryInUse memory_in_use;
+
 Buffer* allocate_buffer(std::uint64_t bytes);
 void release_buffer(Buffer* buffer) noexcept;
 std::byte* fill_lazy_buffer(Buffer& buffer);
@@ -54,12 +62,19 @@ class BufferRef {
       detail::release_buffer(buffer_);
   }
 
-  /// A buffer of `bytes` whose content `fill` makes from `source` when it is first asked for.
+  /// A buffer of `bytes` whose content `fill` makes from `source` (and `other`) when it is first
+  /// asked for.
   static BufferRef lazy(std::uint64_t bytes, BufferRef source, std::uint32_t rows,
-                        std::uint32_t columns, void (*fill)(const Buffer&, std::byte*));
+                        std::uint32_t columns, void (*fill)(const Buffer&, std::byte*),
+                        BufferRef other = {});
 
   explicit operator bool() const noexcept { return buffer_ != nullptr; }
   bool is_lazy() const noexcept { return buffer_->source != nullptr; }
+  bool is_transpose() const noexcept { return is_lazy() && !buffer_->other; }
+  /// Whether it is a lazy product that nobody has asked for yet.
+  bool is_pending_product() const noexcept {
+    return buffer_->other && !buffer_->data.load(std::memory_order_acquire);
+  }
   const Buffer* operator->() const noexcept { return buffer_; }
   Buffer* get() const noexcept { return buffer_; }
   /// Another owner of the buffer that a lazy one is made from.

@@ -24,9 +24,12 @@ Tape::Tape()
     : memory_(detail::take_tape_memory()),
       serial_(detail::unique_id()),
       outer_(std::exchange(innermost, this)),
-      suspended_(std::exchange(recorder, this)) {}
+      suspended_(std::exchange(recorder, this)),
+      bytes_before_(detail::memory_in_use.now),
+      peak_before_(std::exchange(detail::memory_in_use.peak, bytes_before_)) {}
 
 Tape::~Tape() {
+  detail::memory_in_use.peak = std::max(detail::memory_in_use.peak, peak_before_);
   innermost = outer_;
   recorder = suspended_;
   detail::give_tape_memory(std::move(memory_));
@@ -42,36 +45,41 @@ NoRecording::~NoRecording() { Tape::recorder = suspended_; }
 
 // Recording ------------------------------------------------------------------------------------
 
-std::uint32_t Tape::find(const Tensor& tensor, std::string_view caller) const {
-  if (TensorAccess::tape(tensor) == serial_)
-    return static_cast<std::uint32_t>(TensorAccess::id(tensor));
+detail::Leaf& Tape::leaf(const Tensor& tensor, std::string_view caller) const {
   if (TensorAccess::tape(tensor) != 0)
     throw TapeError(text("[", caller, "] a tensor of shape ", tensor.shape(),
                          " was recorded on a tape that was cleared, has ended, or is not the one in"
                          " use; write detach(x) to take its value as a constant"));
-  const auto& entry = memory_->leaves.find(TensorAccess::id(tensor));
-  if (!memory_->leaves.holds(entry)) return absent;
-  if (memory_->nodes[entry.node].version != TensorAccess::version(tensor))
+  auto& entry = memory_->leaves.find(TensorAccess::id(tensor));
+  if (memory_->leaves.holds(entry) &&
+      memory_->nodes[entry.node].version != TensorAccess::version(tensor))
     throw TapeError(text("[", caller, "] a parameter of shape ", tensor.shape(),
                          " was changed after this tape recorded it; take gradients before the"
                          " update, and start a new Tape for every step"));
-  return entry.node;
+  return entry;
+}
+
+std::uint32_t Tape::find(const Tensor& tensor, std::string_view caller) const {
+  if (TensorAccess::tape(tensor) == serial_)
+    return static_cast<std::uint32_t>(TensorAccess::id(tensor));
+  const auto& entry = leaf(tensor, caller);
+  return memory_->leaves.holds(entry) ? entry.node : absent;
 }
 
 std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operation) {
   if (TensorAccess::tape(tensor) == serial_)
     return static_cast<std::uint32_t>(TensorAccess::id(tensor));
-  std::uint32_t node = find(tensor, operation);
-  if (node != absent) return node;
-  node = static_cast<std::uint32_t>(memory_->nodes.size());
-  memory_->leaves.insert(TensorAccess::id(tensor), node);
-  Node& leaf = memory_->nodes.append();
-  leaf.op = nullptr;
-  leaf.op_state = nullptr;
-  leaf.input_count = 0;
-  leaf.version = TensorAccess::version(tensor);
-  TensorAccess::make_node(leaf.output, tensor, serial_, node);
-  return node;
+  auto& entry = leaf(tensor, operation);
+  if (memory_->leaves.holds(entry)) return entry.node;
+  const auto number = static_cast<std::uint32_t>(memory_->nodes.size());
+  memory_->leaves.insert(entry, TensorAccess::id(tensor), number);
+  Node& node = memory_->nodes.append();
+  node.op = nullptr;
+  node.op_state = nullptr;
+  node.input_count = 0;
+  node.version = TensorAccess::version(tensor);
+  TensorAccess::make_node(node.output, tensor, serial_, number);
+  return number;
 }
 
 void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& output) {

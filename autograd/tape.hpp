@@ -21,6 +21,7 @@ struct GradientOptions;
 namespace detail {
 struct OpTable;
 struct TapeMemory;
+struct Leaf;
 struct Node;
 struct TapeReader;
 }  // namespace detail
@@ -64,6 +65,9 @@ class Tape {
   std::size_t size() const noexcept;
   /// Bytes of the buffers that the tape keeps alive for the backward pass.
   std::uint64_t bytes_kept() const;
+  /// The most bytes of tensors alive at one time since the tape began, beyond those alive then. Of
+  /// tensors made and freed on this thread.
+  std::uint64_t peak_bytes() const noexcept;
   /// Floating-point operations of everything recorded so far, counted from shapes: 2 m n k for a
   /// product of matrices, one for each element of an elementwise function or reduction, none for
   /// what only moves elements. A backward pass counts if this tape was recording it.
@@ -96,6 +100,8 @@ class Tape {
   /// This thread's tape on which `tensor` was recorded. Throws TapeError if there is none.
   static const Tape& of(const Tensor& tensor, std::string_view caller);
   static constexpr std::uint32_t absent = 0xffffffffu;
+  /// The place of a tensor from outside, which is free if this tape has never met it.
+  detail::Leaf& leaf(const Tensor& tensor, std::string_view caller) const;
   /// The node of a tensor, or `absent` if this tape has never met it.
   std::uint32_t find(const Tensor& tensor, std::string_view caller) const;
   std::uint32_t node_of_input(const Tensor& tensor, std::string_view operation);
@@ -107,8 +113,9 @@ class Tape {
 
   std::unique_ptr<detail::TapeMemory> memory_;
   std::uint64_t serial_;
-  Tape* outer_;      // the tape below this one on the thread
-  Tape* suspended_;  // what was recording when this tape began
+  Tape* outer_;                              // the tape below this one on the thread
+  Tape* suspended_;                          // what was recording when this tape began
+  std::int64_t bytes_before_, peak_before_;  // when this tape began
 };
 
 /// Nothing is recorded on this thread while one of these lives; what is computed is a constant to

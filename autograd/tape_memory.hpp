@@ -75,24 +75,23 @@ class Arena {
 
 /// Which node stands for the outside tensor of a given number: open addressing, emptied in no time
 /// by a new stamp.
+struct Leaf {
+  std::uint64_t id = 0, stamp = 0;
+  std::uint32_t node = 0;
+};
 class LeafMap {
  public:
-  struct Entry {
-    std::uint64_t id = 0, stamp = 0;
-    std::uint32_t node = 0;
-  };
-
   /// The entry of `id`, or a free one with another stamp than the current.
-  Entry& find(std::uint64_t id) {
+  Leaf& find(std::uint64_t id) {
     std::size_t i = static_cast<std::size_t>(id * 0x9e3779b97f4a7c15ull) >> shift_;
     while (entries_[i].stamp == stamp_ && entries_[i].id != id) i = (i + 1) & (entries_.size() - 1);
     return entries_[i];
   }
-  bool holds(const Entry& entry) const noexcept { return entry.stamp == stamp_; }
-  void insert(std::uint64_t id, std::uint32_t node) {
-    if (2 * (count_ + 1) > entries_.size()) grow();
-    find(id) = {id, stamp_, node};
-    ++count_;
+  bool holds(const Leaf& entry) const noexcept { return entry.stamp == stamp_; }
+  /// Puts `id` into the free entry that `find` gave for it.
+  void insert(Leaf& free, std::uint64_t id, std::uint32_t node) {
+    free = {id, stamp_, node};
+    if (2 * ++count_ > entries_.size()) grow();
   }
   void clear() noexcept {
     ++stamp_;
@@ -101,14 +100,14 @@ class LeafMap {
 
  private:
   void grow() {
-    std::vector<Entry> old(entries_.size() * 2);
+    std::vector<Leaf> old(entries_.size() * 2);
     old.swap(entries_);
     --shift_;
-    for (const Entry& entry : old)
+    for (const Leaf& entry : old)
       if (holds(entry)) find(entry.id) = entry;
   }
 
-  std::vector<Entry> entries_ = std::vector<Entry>(64);
+  std::vector<Leaf> entries_ = std::vector<Leaf>(64);
   int shift_ = 64 - 6;
   std::uint64_t stamp_ = 1;
   std::size_t count_ = 0;

@@ -61,13 +61,16 @@ class Training {
   }
   /// One row: the pass forward alone, recorded or not, and with the gradient.
   void print(std::int64_t value) const {
-    const std::vector<double> time = measure::medians({[&] { measure::use(cost()); },
-                                                       [&] {
-                                                         Tape tape;
-                                                         const Tensor loss = cost();
-                                                         const NoRecording scope;
-                                                         measure::use(gradient(loss, parameters_));
-                                                       }});
+    const std::vector<double> time =
+        measure::medians({[&] { measure::use(cost()); },
+                          [&] {
+                            Tape tape;
+                            const Tensor loss = cost();
+                            const NoRecording scope;
+                            // Read, since they may wait for it.
+                            for (const Tensor& g : gradient(loss, parameters_))
+                              measure::use(g.data<float>());
+                          }});
     std::printf("%10lld %10lld %10.0f | %11.4g %11.2f %8.2f | %11.2f %8.2f | %8.2f %12.0f\n",
                 static_cast<long long>(value), static_cast<long long>(nn::parameter_count(net_)),
                 operations_, all_flops_, time[0] * 1e6, forward_flops_ / time[0] * 1e-9,

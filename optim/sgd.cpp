@@ -129,6 +129,9 @@ double SGD::chunks_and_update(std::int64_t size, ChunkCost cost) {
                      [&](const Tensor& p) { return tape.has_met(p); }))
       throw ValueError("[SGD] the cost depends on none of the parameters");
     gradient(loss, work_->parameters(), chunk.gradients);
+    // Several are added up on one thread; each is computed here first, if it waits to be read.
+    if (count > 1)
+      for (const Tensor& g : chunk.gradients) xg::detail::TensorAccess::buffer(g).data();
     chunk.cost = loss.item();
   };
   if (count == 1) {

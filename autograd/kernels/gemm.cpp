@@ -32,18 +32,29 @@ void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, int ld
 }
 
 // Multiplications from which on a product is cut, and the most rows or columns of the result in a
-// piece: enough that the pieces together cost little more than the whole.
-constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, extent_of_a_piece = 512;
+// piece: enough that the pieces together cost little more than the whole (halves of 512 columns
+// 7 %).
+constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, largest_piece = 512;
 // The least in a task of one with a vector, which reads each number once, and of a small one.
 constexpr std::int64_t numbers_of_a_task = std::int64_t{1} << 18,
                        multiplications_of_a_task = std::int64_t{1} << 21;
 
+// Two equal pieces, or more.
+std::int64_t extent_of_a_piece(std::int64_t extent) {
+  const std::int64_t pieces =
+      std::max<std::int64_t>(2, (extent + largest_piece - 1) / largest_piece);
+  return ((extent + pieces - 1) / pieces + 15) / 16 * 16;
+}
+
 // OpenBLAS's kernels for small products, which do not pack their operands and are two to three
 // times as fast at these sizes. It has them for AVX-512 and uses them up to a million
 // multiplications; for b transposed, up to 1200 elements of the result and from k = 32 on.
-bool has_small_kernels() {
-  const std::string_view core = openblas_get_corename();
-  return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
+bool small_kernels() {
+  static const bool result = [] {
+    const std::string_view core = openblas_get_corename();
+    return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
+  }();
+  return result;
 }
 constexpr std::int64_t small_product = 1'000'000, small_result = 1200, least_inner = 32;
 // With fewer rows than these at a time they lose what they gain.
@@ -53,16 +64,20 @@ constexpr std::int64_t few_columns = 128;
 
 // How many rows of a product to compute at a time so that each part is a small one; all m if it is
 // no gain. (64 x 30 x 784: 19 µs instead of 42; 30 x 784 x 64: 18 instead of 28.)
-std::int64_t rows_at_a_time(std::int64_t m, std::int64_t n, std::int64_t k, bool b_transposed) {
+std::int64_t rows_at_a_time(std::int64_t m, std::int64_t n, std::int64_t k, bool a_transposed,
+                            bool b_transposed) {
+  if (m * n * k <= small_product && (!b_transposed || m * n <= small_result)) return m;
   std::int64_t rows = std::min(m, small_product / (n * k));
   if (b_transposed) rows = std::min(rows, small_result / n);
-  return rows < least_rows ? m : rows;
+  return rows < least_rows || (a_transposed && b_transposed) || !small_kernels() ? m : rows;
 }
 
 // y (rows) = matrix (rows, columns) · x + beta y
 template <class T>
 void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T beta, T* y) {
-  const std::int64_t grain = std::max<std::int64_t>(1, numbers_of_a_task / columns);
+  const std::int64_t all = std::int64_t{rows} * columns;
+  const std::int64_t grain =
+      all <= numbers_of_a_task ? rows : std::max<std::int64_t>(1, numbers_of_a_task / columns);
   for_ranges(rows, grain, [&](std::int64_t i, std::int64_t end) {
     const int some = static_cast<int>(end - i);
     if (matrix.transposed)
@@ -98,43 +113,105 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
               b.data + (b.transposed ? j * k : j), b.transposed ? ik : in, beta, c + i * n + j, in);
   };
 
-  const std::int64_t extent = std::max(m, n);
-  if (std::min(m, n) > 1 && m * n * k >= worth_cutting && extent > extent_of_a_piece) {
-    const std::int64_t pieces = (extent + extent_of_a_piece - 1) / extent_of_a_piece;
-    const std::int64_t grain = ((extent + pieces - 1) / pieces + 15) / 16 * 16;
-    for_ranges(extent, grain, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t i = m >= n ? begin : 0, rows = m >= n ? end - begin : m;
-      const std::int64_t j = m >= n ? 0 : begin, columns = m >= n ? n : end - begin;
-      for (std::int64_t r = i; bias && r < i + rows; ++r)
-        std::copy_n(bias + j, columns, c + r * n + j);
-      piece(i, rows, j, columns);
-    });
-    return;
-  }
-
-  for (std::int64_t i = 0; bias && i < m; ++i)
-    map_row([](const Batch<T>& x) { return x; }, n, (m - i) * n + lanes<T>, c + i * n,
-            Moving<T>{bias});
+  if (bias)
+    for_ranges(m, m * n <= elementwise_grain ? m : std::max<std::int64_t>(1, elementwise_grain / n),
+               [&](std::int64_t i, std::int64_t end) {
+                 // Behind the last row of all there is room for a batch.
+                 const std::int64_t limit = end * n + (end == m ? lanes<T> : 0);
+                 for (; i < end; ++i)
+                   map_row([](const Batch<T>& x) { return x; }, n, limit - i * n, c + i * n,
+                           Moving<T>{bias});
+               });
   if (k == 0) return;
   if (n == 1) return matrix_vector(im, ik, a, b.data, beta, c);
   if (m == 1) return matrix_vector(in, ik, Matrix<T>{b.data, !b.transposed}, a.data, beta, c);
-  static const bool small_kernels = has_small_kernels();
-  if (!small_kernels || (a.transposed && b.transposed)) return piece(0, m, 0, n);
+
   T turned[least_inner * few_columns];
-  if (b.transposed && k < least_inner) {
-    if (n > few_columns) return piece(0, m, 0, n);
+  if (!a.transposed && b.transposed && k < least_inner && n <= few_columns && small_kernels()) {
     for (std::int64_t i = 0; i < k; ++i)
       for (std::int64_t j = 0; j < n; ++j) turned[i * n + j] = b.data[j * k + i];
     b = {turned, false};
   }
-  const std::int64_t rows = rows_at_a_time(m, n, k, b.transposed);
-  const std::int64_t grain =
-      rows * std::max<std::int64_t>(1, multiplications_of_a_task / (rows * n * k));
-  for_ranges(m, grain, [&](std::int64_t i, std::int64_t end) {
-    for (; i < end; i += rows) piece(i, std::min(rows, end - i), 0, n);
-  });
+  if (const std::int64_t rows = rows_at_a_time(m, n, k, a.transposed, b.transposed); rows < m) {
+    const std::int64_t tasks =
+        std::max<std::int64_t>(1, multiplications_of_a_task / (rows * n * k));
+    for_ranges(m, rows * tasks, [&](std::int64_t i, std::int64_t end) {
+      for (; i < end; i += rows) piece(i, std::min(rows, end - i), 0, n);
+    });
+  } else if (m * n * k < worth_cutting) {
+    piece(0, m, 0, n);
+  } else if (m >= n) {
+    for_ranges(m, extent_of_a_piece(m),
+               [&](std::int64_t i, std::int64_t end) { piece(i, end - i, 0, n); });
+  } else {
+    for_ranges(n, extent_of_a_piece(n),
+               [&](std::int64_t j, std::int64_t end) { piece(0, m, j, end - j); });
+  }
 }
 
+namespace {
+
+// A lazy product pays if it is a small product, whose rows can be computed one part after the
+// other, and more than a part of the first-level cache holds.
+constexpr std::int64_t bytes_of_a_part = 20 << 10;
+
+std::int64_t rows_of_a_part(std::int64_t n, std::size_t element) {
+  return std::max<std::int64_t>(1, bytes_of_a_part / (n * static_cast<std::int64_t>(element)));
+}
+
+// Rows [i, i + rows) of a product, a being (k, m) and read as its transpose.
+template <class T>
+void some_rows(const Buffer& product, std::int64_t i, std::int64_t rows, T* c) {
+  const auto data = [](const Buffer* buffer) {
+    return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
+  };
+  const int m = static_cast<int>(product.rows), n = static_cast<int>(product.columns);
+  const auto k = static_cast<int>(product.source->bytes / (product.rows * sizeof(T)));
+  gemm_call(CblasTrans, CblasNoTrans, static_cast<int>(rows), n, k, data(product.source) + i, m,
+            data(product.other), n, T(0), c, n);
+}
+
+template <class T>
+void fill_product(const Buffer& self, std::byte* out) {
+  const std::int64_t m = self.rows, n = self.columns, step = rows_of_a_part(n, sizeof(T));
+  for (std::int64_t i = 0; i < m; i += step)
+    some_rows(self, i, std::min(step, m - i), reinterpret_cast<T*>(out) + i * n);
+}
+
+}  // namespace
+
+template <class T>
+BufferRef lazy_product(std::int64_t m, std::int64_t n, std::int64_t k, BufferRef a, BufferRef b) {
+  const std::int64_t bytes = m * n * static_cast<std::int64_t>(sizeof(T));
+  if (bytes <= 2 * bytes_of_a_part || k == 0 || m * n * k > small_product || !small_kernels() ||
+      a.is_lazy() || b.is_lazy())
+    return {};
+  return BufferRef::lazy(static_cast<std::uint64_t>(bytes), std::move(a),
+                         static_cast<std::uint32_t>(m), static_cast<std::uint32_t>(n),
+                         fill_product<T>, std::move(b));
+}
+
+template <class T>
+void for_parts_of_product(const Buffer& product,
+                          FunctionRef<void(std::int64_t, std::int64_t, const T*)> use) {
+  const std::int64_t m = product.rows, n = product.columns, step = rows_of_a_part(n, sizeof(T));
+  const BufferRef part(static_cast<std::uint64_t>(step * n) * sizeof(T));
+  T* const numbers = reinterpret_cast<T*>(part.data());
+  for (std::int64_t i = 0; i < m; i += step) {
+    const std::int64_t rows = std::min(step, m - i);
+    some_rows(product, i, rows, numbers);
+    use(i * n, rows * n, numbers);
+  }
+}
+
+template BufferRef lazy_product<float>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
+                                       BufferRef);
+template BufferRef lazy_product<double>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
+                                        BufferRef);
+template void for_parts_of_product(const Buffer&,
+                                   FunctionRef<void(std::int64_t, std::int64_t, const float*)>);
+template void for_parts_of_product(const Buffer&,
+                                   FunctionRef<void(std::int64_t, std::int64_t, const double*)>);
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<float>, Matrix<float>, float*,
                    const float*);
 template void gemm(std::int64_t, std::int64_t, std::int64_t, Matrix<double>, Matrix<double>,

@@ -25,24 +25,32 @@ struct Fixed {
   void fetch(std::int64_t) const {}
 };
 
+// Loops are flattened: a call within, even one that the compiler thinks too large to be worth
+// inlining, would put every constant back into its register for each batch.
+
+/// put(out + i, f(in[i]...)) for the batches of [i, end). The rest is given by value, so that no
+/// store can be thought to change it.
+template <class T, class Put, class F, class... In>
+[[gnu::flatten]] void map_range(std::int64_t i, std::int64_t end, T* out, Put put, F f, In... in) {
+  for (; i < end; i += lanes<T>) {
+    (in.fetch(i), ...);
+    put(out + i, f(in.at(i)...));
+  }
+}
+
 /// As map, for more than one range. Kept apart so that what calls map for a few elements stays
 /// small.
 template <class T, class F, class... In>
 [[gnu::noinline]] void map_ranges(std::int64_t n, T* out, const F& f, const In&... in) {
   const bool streamed = n * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
-  for_several_ranges(n, elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
-    // By value, so that no store can be thought to change what stands in the loop.
-    const auto loop = [=](auto put) {
-      for (std::int64_t i = begin; i < end; i += lanes<T>) {
-        (in.fetch(i), ...);
-        put(out + i, f(in.at(i)...));
-      }
-    };
+  for_several_ranges(n, elementwise_grain, [&](std::int64_t i, std::int64_t end) {
     if (streamed) {
-      loop([](T* to, const Batch<T>& batch) { stream(to, batch); });
+      map_range(
+          i, end, out, [](T* to, const Batch<T>& batch) { stream(to, batch); }, f, in...);
       finish_streaming();
     } else {
-      loop([](T* to, const Batch<T>& batch) { store(to, batch); });
+      map_range(
+          i, end, out, [](T* to, const Batch<T>& batch) { store(to, batch); }, f, in...);
     }
   });
 }
@@ -50,7 +58,7 @@ template <class T, class F, class... In>
 /// out[i] = f(in[i]...) for n elements. Whole batches are stored even at the end, see Buffer; `out`
 /// is the beginning of one.
 template <class T, class F, class... In>
-void map(std::int64_t n, T* out, const F& f, const In&... in) {
+[[gnu::flatten]] void map(std::int64_t n, T* out, const F& f, const In&... in) {
   if (n > elementwise_grain) return map_ranges(n, out, f, in...);
   for (std::int64_t i = 0; i < n; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
 }

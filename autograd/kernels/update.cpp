@@ -1,6 +1,7 @@
 // The parameter update, and the sum of chunks' gradients.
 #include "autograd/kernels/update.hpp"
 
+#include "autograd/kernels/gemm.hpp"
 #include "autograd/kernels/map.hpp"
 
 namespace xg::kernels {
@@ -19,8 +20,16 @@ void zip(Tensor& out, const Tensor& a, const Tensor& b, const F& f) {
 }  // namespace
 
 void add_scaled(Tensor& out, const Tensor& w, double factor, const Tensor& direction) {
-  zip(out, w, direction,
-      [factor]<class V>(const V& a, const V& b) { return a + constant<V>(factor) * b; });
+  const auto f = [factor]<class V>(const V& a, const V& b) { return a + constant<V>(factor) * b; };
+  const BufferRef& buffer = detail::TensorAccess::buffer(direction);
+  if (!buffer.is_pending_product()) return zip(out, w, direction, f);
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    T* const to = out.exclusive_data<T>();
+    const T* const from = w.data<T>();
+    for_parts_of_product<T>(*buffer.get(), [&](std::int64_t at, std::int64_t n, const T* numbers) {
+      map_row(f, n, n, to + at, Moving<T>{from + at}, Moving<T>{numbers});
+    });
+  });
 }
 
 void weighted_sum(Tensor& out, double wa, const Tensor& a, double wb, const Tensor& b) {

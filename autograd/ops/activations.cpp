@@ -46,22 +46,26 @@ struct Relu : Unary<Relu> {
 };
 
 struct LeakyRelu : Unary<LeakyRelu> {
-  double slope = 0.01;
+  double factor = 0.01;
 
   static constexpr auto name = "leaky_relu";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {
-    return xsimd::select(x < V(0), constant<V>(slope) * x, x);
+    return xsimd::select(x < V(0), constant<V>(factor) * x, x);
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
-    return t * where(r.input(0) < 0, slope, 1.0);
+    return t * where(r.input(0) < 0, factor, 1.0);
   }
-  std::string equation() const { return detail::text("leaky_relu({0}, ", slope, ")"); }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return xsimd::select(x < V(0), constant<V>(factor) * t, t);
+  }
+  std::string equation() const { return detail::text("leaky_relu({0}, ", factor, ")"); }
   static auto samples() { return unary_samples<LeakyRelu>(-2, 2); }
-  static LeakyRelu with(double slope) {
+  static LeakyRelu with(double factor) {
     LeakyRelu op;
-    op.slope = slope;
+    op.factor = factor;
     return op;
   }
 };
@@ -79,6 +83,11 @@ struct Elu : Unary<Elu> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     const Tensor& x = r.input(0);
     return t * where(x < 0, alpha * exp(minimum(x, 0)), 1);
+  }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    const V zero(0);
+    return t * xsimd::select(x < zero, constant<V>(alpha) * xsimd::exp(xsimd::min(x, zero)), V(1));
   }
   std::string equation() const { return detail::text("elu({0}, ", alpha, ")"); }
   static auto samples() {
@@ -109,6 +118,12 @@ struct Gelu : Unary<Gelu> {
     return t *
            (0.5 * (1 + erf(x * (0.5 * std::numbers::sqrt2))) + density * x * exp(-0.5 * square(x)));
   }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    const V half = constant<V>(0.5), z = constant<V>(0.5 * std::numbers::sqrt2) * x;
+    const V density = constant<V>(0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi);
+    return t * (half * (V(1) + kernels::erf(z)) + density * x * xsimd::exp(-half * (x * x)));
+  }
   static auto samples() { return unary_samples<Gelu>(-2, 2); }
 };
 
@@ -122,6 +137,10 @@ struct Softplus : Unary<Softplus> {
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * sigmoid(r.input(0));
+  }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t * (V(1) / (V(1) + xsimd::exp(-x)));
   }
   static auto samples() { return unary_samples<Softplus>(-4, 4); }
 };

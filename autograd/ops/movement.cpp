@@ -87,10 +87,11 @@ struct Transpose {
     return result;
   }
   Tensor forward(Inputs x, const Shape& shape) const {
-    const BufferRef& buffer = TensorAccess::buffer(x[0]);
     const std::int64_t size = x[0].size();
     const DType dtype = x[0].dtype();
-    if (buffer.is_lazy()) return TensorAccess::make(buffer.source(), shape, size, dtype);
+    if (TensorAccess::buffer(x[0]).is_transpose())
+      return TensorAccess::make(TensorAccess::buffer(x[0]).source(), shape, size, dtype);
+    const BufferRef buffer = TensorAccess::buffer(x[0]).resolved();
     return TensorAccess::make(
         BufferRef::lazy(static_cast<std::uint64_t>(size) * size_of(dtype), buffer,
                         static_cast<std::uint32_t>(shape.back()),

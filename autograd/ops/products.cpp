@@ -15,7 +15,7 @@ namespace {
 using detail::TensorAccess;
 
 // Whether the buffer holds the transpose of what the shape says.
-bool is_transposed(const Tensor& x) { return TensorAccess::buffer(x).is_lazy(); }
+bool is_transposed(const Tensor& x) { return TensorAccess::buffer(x).is_transpose(); }
 
 enum class As { is, transposed };
 
@@ -23,7 +23,7 @@ enum class As { is, transposed };
 template <class T>
 kernels::Matrix<T> operand(const Tensor& x, As as, std::int64_t offset = 0) {
   const BufferRef& buffer = TensorAccess::buffer(x);
-  if (!buffer.is_lazy()) return {x.data<T>() + offset, as == As::transposed};
+  if (!buffer.is_transpose()) return {x.data<T>() + offset, as == As::transposed};
   return {reinterpret_cast<const T*>(buffer->source->data.load(std::memory_order_acquire)) + offset,
           as == As::is};
 }
@@ -40,6 +40,18 @@ Tensor product(const Tensor& a, As a_as, const Tensor& b, As b_as) {
     kernels::gemm<T>(m, n, k, operand<T>(a, a_as), operand<T>(b, b_as), out.exclusive_data<T>());
   });
   return out;
+}
+
+// gᵀ x, which an update may add to the weight without it ever being there as a whole.
+Tensor gradient_of_weight(const Tensor& g, const Tensor& x) {
+  const std::int64_t k = g.shape()[0], m = g.shape()[1], n = x.shape()[1];
+  BufferRef lazy;
+  if (!Tape::recording())
+    lazy = visit_floating(g.dtype(), [&]<class T>(T) {
+      return kernels::lazy_product<T>(m, n, k, TensorAccess::buffer(g), TensorAccess::buffer(x));
+    });
+  if (!lazy) return product(g, As::transposed, x, As::is);
+  return TensorAccess::make(std::move(lazy), {m, n}, m * n, g.dtype());
 }
 
 // The sum of the rows of a matrix, likewise.
@@ -167,7 +179,7 @@ struct Linear {
   // g w, gᵀ x, and the sum of the rows of g.
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
     if (i == 0) return product(g, As::is, r.input(1), As::is);
-    return i == 1 ? product(g, As::transposed, r.input(0), As::is) : sum_of_rows(g);
+    return i == 1 ? gradient_of_weight(g, r.input(0)) : sum_of_rows(g);
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     if (i == 0) return product(t, As::is, r.input(1), As::transposed);

@@ -73,6 +73,28 @@ TEST_CASE("a training step takes nothing from the heap", "[allocation]") {
   CHECK(steady_requests(step) == 0);
 }
 
+TEST_CASE("memory does not grow over a hundred thousand training steps", "[allocation]") {
+  const Tensor x = numbers({4, 3}), y = numbers({4, 2}, -1, 1, 2);
+  const Parameter w(numbers({2, 3}, -1, 1, 3)), b(zeros({2}));
+  const ParameterRef refs[] = {{"w", w}, {"b", b}};
+  const auto step = [&] {
+    const Tape tape;
+    const Tensor cost = squared_norm(tanh(linear(x, w, b)) - y);
+    const Tensor* const wrt[] = {&w.value(), &b.value()};
+    Tensor gradients[2];
+    const NoRecording scope;
+    gradient(cost, Inputs(wrt, 2), gradients);
+    for (std::size_t i = 0; i < 2; ++i) refs[i].add_scaled(-1e-3, gradients[i]);
+  };
+  for (int i = 0; i < 10; ++i) step();
+  const std::uint64_t asked = requests, held = memory_statistics().heap_bytes;
+  const std::int64_t in_use = detail::memory_in_use.now;
+  for (int i = 0; i < 100'000; ++i) step();
+  CHECK(requests == asked);
+  CHECK(memory_statistics().heap_bytes == held);
+  CHECK(detail::memory_in_use.now == in_use);
+}
+
 TEST_CASE("passes through most operations take nothing from the heap", "[allocation]") {
   const Tensor x = numbers({4, 6}, 0.5, 1.5), i{0, 2, 2};
   Tensor result;

@@ -151,6 +151,37 @@ TEST_CASE("a transpose is made once, when it is read, and undone for nothing", "
   CHECK(copy.data<double>() == t.data<double>());
 }
 
+TEST_CASE("the gradient of a weight is the same whether it is read before the update or never",
+          "[matmul]") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const auto& [m, in, out] :
+         {std::array{10, 784, 30}, {3, 901, 17}, {10, 784, 31}, {1, 3000, 20}, {90, 400, 100}}) {
+      INFO(m << ", " << in << ", " << out << ' ' << dtype);
+      const Tensor x = numbers({m, in}, -1, 1, 1, dtype), c = numbers({m, out}, -1, 1, 2, dtype);
+      const Tensor b = zeros({out}, dtype);
+      const Parameter unread(numbers({out, in}, -1, 1, 3, dtype));
+      const Parameter read = unread, shared = unread;
+      const auto gradient_of = [&](const Parameter& w) {
+        const Tape tape;
+        return gradient(sum(c * linear(x, w, b)), w);
+      };
+      const Tensor want = matmul(transpose(c), x);
+      ParameterRef("unread", unread).add_scaled(-0.3, gradient_of(unread));
+      const Tensor g = gradient_of(read);
+      CHECK(difference(g, want, 1e-5, 1e-6) == "");
+      ParameterRef("read", read).add_scaled(-0.3, g);
+      CHECK(identical(unread, read));
+      const Tensor before = shared;  // so that the update needs a new buffer
+      ParameterRef("shared", shared).add_scaled(-0.3, gradient_of(shared));
+      CHECK(identical(unread, shared));
+      CHECK(difference(before - 0.3 * want, unread, 1e-5, 1e-6) == "");
+      CHECK(difference(transpose(gradient_of(read)), transpose(want), 1e-5, 1e-6) == "");
+      CHECK(difference(matmul(gradient_of(read), transpose(x)), matmul(want, transpose(x)), 1e-4,
+                       1e-4) == "");
+      CHECK(difference(reshape(gradient_of(read), {-1}), reshape(want, {-1}), 1e-5, 1e-6) == "");
+    }
+}
+
 TEST_CASE("products do not depend on what their memory held before", "[matmul]") {
   for (const auto& [a_shape, b_shape] : shapes) {
     INFO(a_shape << " x " << b_shape);

@@ -100,6 +100,53 @@ TEST_CASE("a tape keeps what the rules need and nothing else", "[tape]") {
   CHECK(tape.bytes_kept() == 16000);
 }
 
+TEST_CASE("a tape knows the most that was alive at one time", "[tape]") {
+  const Tensor x = numbers({1000});  // 8000 bytes
+  {
+    const Tape tape;
+    CHECK(tape.peak_bytes() == 0);
+    Tensor a = x + 1;
+    CHECK(tape.peak_bytes() == 8008);  // and the number 1
+    a = Tensor();
+    const Tensor b = x + 1;
+    CHECK(tape.peak_bytes() == 8008);
+    {
+      const Tape inner;
+      CHECK(inner.peak_bytes() == 0);
+      const Tensor c = -x, d = -x;
+      CHECK(inner.peak_bytes() == 16000);
+      CHECK(reshape(c, {10, 100}).size() == 1000);  // no copy
+      CHECK(transpose(reshape(c, {10, 100})).size() == 1000);
+      CHECK(inner.peak_bytes() == 16000);
+    }
+    CHECK(tape.peak_bytes() == 24000);
+    const Tensor t = transpose(reshape(b, {10, 100}));
+    CHECK(t.at({0, 1}) == b.at({100}));  // now there is a copy
+    CHECK(tape.peak_bytes() == 24000);
+  }
+}
+
+TEST_CASE("a training step needs little more memory than one written by hand", "[tape]") {
+  // Activations of every layer, two adjoints at a time, and the gradients.
+  const std::int64_t m = 128, sizes[] = {784, 512, 512, 10};
+  const Tensor x = numbers({m, sizes[0]}), y = numbers({m, sizes[3]}, -1, 1, 2);
+  std::vector<Tensor> parameters;
+  std::uint64_t by_hand = 8 * 2 * 128 * 512;
+  for (std::size_t l = 1; l < 4; ++l) {
+    parameters.push_back(numbers({sizes[l], sizes[l - 1]}, -0.1, 0.1, l));
+    parameters.push_back(zeros({sizes[l]}));
+    by_hand += static_cast<std::uint64_t>(8 * (m * sizes[l] + sizes[l] * sizes[l - 1] + sizes[l]));
+  }
+  const Tape tape;
+  Tensor a = x;
+  for (std::size_t l = 0; l < 6; l += 2) a = sigmoid(linear(a, parameters[l], parameters[l + 1]));
+  const Tensor cost = squared_norm(a - y);
+  a = Tensor();
+  const NoRecording scope;
+  const std::vector<Tensor> gradients = gradient(cost, parameters);
+  CHECK(static_cast<double>(tape.peak_bytes()) < 1.05 * static_cast<double>(by_hand));
+}
+
 TEST_CASE("a tape counts floating-point operations from shapes", "[tape]") {
   const Tensor a = numbers({3, 4}), b = numbers({4, 5}), batch = numbers({2, 4, 6});
   const auto counted = [](auto function) {
