@@ -42,7 +42,7 @@ class Expression {
     product,     ///< the matrix product of all parts
     quotient,    ///< element by element
     power,       ///< part 0 to the constant `value()`
-    transpose,   ///<
+    transpose,   ///< of part 0
     total,       ///< Σ over `axes()`
     broadcast,   ///< part 0 repeated to `shape()`
     reshape,     ///< part 0 in `shape()`
@@ -62,6 +62,13 @@ class Expression {
   Kind kind() const noexcept;
   std::span<const Expression> parts() const noexcept;
   const Shape& shape() const noexcept;
+  /// Of the kinds that name them above; of others they mean nothing.
+  const Symbol& symbol() const noexcept;
+  double value() const noexcept;  ///< of a number, or the exponent of a power
+  const Axes& axes() const noexcept;
+  std::size_t slot() const noexcept;
+  /// What the operation of a call, derivative or jacobian says of itself, with {0} for part 0.
+  std::string function() const;
 
  private:
   std::shared_ptr<const Node> node_;

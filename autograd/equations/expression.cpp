@@ -11,6 +11,13 @@ namespace xg {
 Expression::Kind Expression::kind() const noexcept { return node_->kind; }
 std::span<const Expression> Expression::parts() const noexcept { return node_->parts; }
 const Shape& Expression::shape() const noexcept { return node_->shape; }
+const Symbol& Expression::symbol() const noexcept { return node_->symbol; }
+double Expression::value() const noexcept { return node_->value; }
+const Axes& Expression::axes() const noexcept { return node_->axes; }
+std::size_t Expression::slot() const noexcept { return node_->slot; }
+std::string Expression::function() const {
+  return node_->function ? node_->function->facet : std::string();
+}
 
 namespace algebra {
 namespace {

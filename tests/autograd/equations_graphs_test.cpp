@@ -272,6 +272,22 @@ TEST_CASE("equations: deep graphs with shared parts take no exponential time") {
   require_true(sum(v), {x});
 }
 
+TEST_CASE("equations: trees can be walked from outside") {
+  const Tensor x = numbers({2, 3}, 0.5, 1);
+  const Tape tape;
+  const Equations e = equations(sum(pow(exp(x), 1.5)));
+  const Expression c = e.batch.forward.back().right;
+  REQUIRE(c.kind() == Expression::Kind::total);
+  CHECK(c.axes() == Axes{0, 1});
+  const Expression power = c.parts()[0];
+  REQUIRE(power.kind() == Expression::Kind::power);
+  CHECK(power.value() == 1.5);
+  CHECK(power.shape() == Shape{2, 3});
+  CHECK(power.parts()[0].symbol() == Symbol{.letter = "v", .number = 1});
+  const Expression v = e.batch.forward.front().right;
+  CHECK(v.function() == "exp({0})");
+}
+
 TEST_CASE("equations: asking leaves the tape as it was") {
   const Data m;
   const Tape tape;
