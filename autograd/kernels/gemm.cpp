@@ -35,9 +35,9 @@ void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, int ld
 // piece: enough that the pieces together cost little more than the whole (halves of 512 columns
 // 7 %).
 constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, largest_piece = 512;
-// The least in a task of one with a vector, which reads each number once, and of a small one.
-constexpr std::int64_t numbers_of_a_task = std::int64_t{1} << 18,
-                       multiplications_of_a_task = std::int64_t{1} << 21;
+// The least multiplications in a task of small products, and of one with a vector, which does
+// little but fetch numbers, perhaps from the other core's cache.
+constexpr std::int64_t small_task = std::int64_t{1} << 21;
 
 // Two equal pieces, or more.
 std::int64_t extent_of_a_piece(std::int64_t extent) {
@@ -46,9 +46,9 @@ std::int64_t extent_of_a_piece(std::int64_t extent) {
   return ((extent + pieces - 1) / pieces + 15) / 16 * 16;
 }
 
-// OpenBLAS's kernels for small products, which do not pack their operands and are two to three
-// times as fast at these sizes. It has them for AVX-512 and uses them up to a million
-// multiplications; for b transposed, up to 1200 elements of the result and from k = 32 on.
+// OpenBLAS's kernels for small products, which do not pack their operands and are two to six times
+// as fast at these sizes. It has them for AVX-512 and uses them up to a million multiplications;
+// for b transposed, up to 1200 elements of the result and from k = 32 on.
 bool small_kernels() {
   static const bool result = [] {
     const std::string_view core = openblas_get_corename();
@@ -57,19 +57,25 @@ bool small_kernels() {
   return result;
 }
 constexpr std::int64_t small_product = 1'000'000, small_result = 1200, least_inner = 32;
-// With fewer rows than these at a time they lose what they gain.
-constexpr std::int64_t least_rows = 8;
 // The most columns for which b is turned over.
 constexpr std::int64_t few_columns = 128;
 
-// How many rows of a product to compute at a time so that each part is a small one; all m if it is
-// no gain. (64 x 30 x 784: 19 µs instead of 42; 30 x 784 x 64: 18 instead of 28.)
-std::int64_t rows_at_a_time(std::int64_t m, std::int64_t n, std::int64_t k, bool a_transposed,
-                            bool b_transposed) {
-  if (m * n * k <= small_product && (!b_transposed || m * n <= small_result)) return m;
-  std::int64_t rows = std::min(m, small_product / (n * k));
-  if (b_transposed) rows = std::min(rows, small_result / n);
-  return rows < least_rows || (a_transposed && b_transposed) || !small_kernels() ? m : rows;
+struct Extent {
+  std::int64_t rows, columns;
+};
+
+// How much of a product to compute at a time so that each part is a small one; the whole if that is
+// no gain, as with only a few rows or columns in a part. (64 x 30 x 784: 19 µs instead of 42; 30 x
+// 784 x 64: 18 instead of 28; 4 x 512 x 784: 24 instead of 155.)
+Extent part_at_a_time(std::int64_t m, std::int64_t n, std::int64_t k, bool a_transposed,
+                      bool b_transposed) {
+  if (m * n * k <= small_product && (!b_transposed || m * n <= small_result)) return {m, n};
+  if ((a_transposed && b_transposed) || !small_kernels()) return {m, n};
+  const std::int64_t result = b_transposed ? small_result : small_product;
+  const std::int64_t rows = std::min({m, small_product / (n * k), result / n});
+  if (rows >= 8) return {rows, n};
+  const std::int64_t columns = std::min({n, small_product / (m * k), result / m}) / 16 * 16;
+  return {m, columns >= (b_transposed ? 32 : 128) ? columns : n};
 }
 
 // y (rows) = matrix (rows, columns) · x + beta y
@@ -77,7 +83,7 @@ template <class T>
 void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T beta, T* y) {
   const std::int64_t all = std::int64_t{rows} * columns;
   const std::int64_t grain =
-      all <= numbers_of_a_task ? rows : std::max<std::int64_t>(1, numbers_of_a_task / columns);
+      all <= small_task ? rows : std::max<std::int64_t>(1, small_task / columns);
   for_ranges(rows, grain, [&](std::int64_t i, std::int64_t end) {
     const int some = static_cast<int>(end - i);
     if (matrix.transposed)
@@ -132,11 +138,17 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
       for (std::int64_t j = 0; j < n; ++j) turned[i * n + j] = b.data[j * k + i];
     b = {turned, false};
   }
-  if (const std::int64_t rows = rows_at_a_time(m, n, k, a.transposed, b.transposed); rows < m) {
-    const std::int64_t tasks =
-        std::max<std::int64_t>(1, multiplications_of_a_task / (rows * n * k));
-    for_ranges(m, rows * tasks, [&](std::int64_t i, std::int64_t end) {
-      for (; i < end; i += rows) piece(i, std::min(rows, end - i), 0, n);
+  const Extent part = part_at_a_time(m, n, k, a.transposed, b.transposed);
+  const auto task = [&](std::int64_t extent) {
+    return extent * std::max<std::int64_t>(1, small_task / (part.rows * part.columns * k));
+  };
+  if (part.rows < m) {
+    for_ranges(m, task(part.rows), [&](std::int64_t i, std::int64_t end) {
+      for (; i < end; i += part.rows) piece(i, std::min(part.rows, end - i), 0, n);
+    });
+  } else if (part.columns < n) {
+    for_ranges(n, task(part.columns), [&](std::int64_t j, std::int64_t end) {
+      for (; j < end; j += part.columns) piece(0, m, j, std::min(part.columns, end - j));
     });
   } else if (m * n * k < worth_cutting) {
     piece(0, m, 0, n);

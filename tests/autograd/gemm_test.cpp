@@ -70,10 +70,11 @@ TEMPLATE_TEST_CASE("products of all small shapes agree with the BLAS", "[gemm]",
 
 TEMPLATE_TEST_CASE("products around the sizes at which they are cut agree with the BLAS", "[gemm]",
                    float, double) {
-  const std::int64_t shapes[][3] = {{64, 30, 784},  {39, 30, 784},   {41, 30, 784},  {256, 10, 100},
-                                    {30, 784, 64},  {100, 129, 31},  {20, 128, 31},  {256, 128, 31},
-                                    {1, 900, 1000}, {900, 1, 1000},  {513, 40, 500}, {40, 513, 500},
-                                    {600, 600, 33}, {256, 100, 600}, {65, 100, 300}};
+  const std::int64_t shapes[][3] = {
+      {64, 30, 784},   {39, 30, 784},  {41, 30, 784},   {256, 10, 100},  {30, 784, 64},
+      {100, 129, 31},  {20, 128, 31},  {256, 128, 31},  {1, 900, 1000},  {900, 1, 1000},
+      {513, 40, 500},  {40, 513, 500}, {600, 600, 33},  {256, 100, 600}, {4, 512, 784},
+      {10, 1024, 300}, {33, 700, 200}, {5, 1000, 1000}, {65, 100, 300}};
   for (const auto& [m, n, k] : shapes)
     for (const bool ta : {false, true})
       for (const bool tb : {false, true}) {
