@@ -2,6 +2,7 @@
 #pragma once
 
 #include "autograd/dtype.hpp"
+#include "autograd/equations.hpp"
 #include "autograd/error.hpp"
 #include "autograd/gradcheck.hpp"
 #include "autograd/op.hpp"

@@ -75,7 +75,9 @@ struct Sample {
 ///   i. It may have the output's shape where input i was broadcast; the engine sums it.
 /// - `jvp(i, tangent, record)`: the Jacobian with respect to input i times a tangent of input i.
 ///   The engine adds the inputs up, and broadcasts to the output's shape.
-/// - `equation()`: Unicode text with {0}, {1}, ... for the inputs.
+/// - `equation()`: Unicode text with {0}, {1}, ... for the inputs: + − ⊙ / ᵀ ² ³ ^, a space for the
+///   matrix product or a number times, brackets, and functions by name. Printed tapes show it, and
+///   `equations` (equations.hpp) takes it at its word where a check on numbers allows.
 /// - `samples()`: examples for the checks.
 ///
 /// Two more facets may be given where the default does not fit:
@@ -97,6 +99,9 @@ concept Op = std::copyable<O> &&
   { O::samples() } -> std::same_as<std::vector<Sample<O>>>;
 };
 
+template <Op O>
+Tensor apply(const O& op, Inputs inputs);
+
 namespace detail {
 
 /// An operation's facets with its type erased, one table for each operation.
@@ -110,6 +115,7 @@ struct OpTable {
   Tensor (*jvp)(const void* op, std::size_t i, const Tensor& tangent, const Record& record);
   std::string (*equation)(const void* op);
   double (*flops)(const void* op, const Record& record);
+  Tensor (*apply)(const void* op, Inputs inputs);
 };
 
 /// An operation without members need not be stored: it is made anew where it is asked.
@@ -148,7 +154,8 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
         return stored<O>(op).flops(record);
       else
         return static_cast<double>(element_count(record.output_shape()));
-    }};
+    },
+    [](const void* op, Inputs inputs) { return xg::apply(stored<O>(op), inputs); }};
 
 [[noreturn]] void fail_undefined(std::string_view name, std::size_t input);
 void fail_floating(std::string_view name, Inputs inputs, std::size_t first);

@@ -172,8 +172,8 @@ Tensor eye(std::int64_t n, DType dtype = DType::float64);
 
 // Numbers beside tensors: a number takes the tensor's type ---------------------------------------
 
-/// The number as a scalar of the type of `like`. Throws DTypeError if `like` is int64 and the
-/// number is not whole.
+/// The number as a scalar of the type of `like`, recorded with its value if that is floating.
+/// Throws DTypeError if `like` is int64 and the number is not whole.
 Tensor scalar_like(const Tensor& like, double value);
 Tensor scalar_like(const Tensor& like, std::int64_t value);
 template <Number S>

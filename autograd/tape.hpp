@@ -23,6 +23,7 @@ struct OpTable;
 struct TapeMemory;
 struct Leaf;
 struct Node;
+struct TapeReader;
 }  // namespace detail
 
 /// The tensors that an operation is applied to, by reference.
@@ -91,6 +92,7 @@ class Tape {
  private:
   friend class Record;
   friend class NoRecording;
+  friend struct detail::TapeReader;
   friend void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                         std::string_view caller);
   friend Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents);

@@ -55,7 +55,7 @@ struct LeakyRelu : Unary<LeakyRelu> {
     return xsimd::select(x < V(0), constant<V>(factor) * x, x);
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
-    return where(r.input(0) < 0, factor * t, t);
+    return t * where(r.input(0) < 0, factor, 1.0);
   }
   template <class V>
   V slope(const V& t, const V& x) const {

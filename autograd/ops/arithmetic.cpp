@@ -160,7 +160,7 @@ struct Scale : Unary<Scale> {
   Tensor differential(std::size_t, const Tensor& t, const Record&) const {
     return scale(t, factor);
   }
-  std::string equation() const { return detail::text(factor, " {0}"); }
+  std::string equation() const { return detail::digits(factor) + " {0}"; }
   static auto samples() { return unary_samples<Scale>(-2, 2, by(-0.75)); }
   static Scale by(double factor) {
     Scale op;
@@ -169,11 +169,39 @@ struct Scale : Unary<Scale> {
   }
 };
 
+/// A number beside a tensor: an operation without inputs, so that the tape knows its value.
+struct Constant {
+  double value = 0;
+  DType dtype = DType::float64;
+
+  static constexpr auto name = "constant";
+  static constexpr Keep keeps = Keep::nothing;
+  Shape shape(Inputs x) const {
+    if (x.size() > 0) throw ValueError("[constant] a number has no inputs");
+    return {};
+  }
+  Tensor forward(Inputs, const Shape&) const { return Tensor::full({}, value, dtype); }
+  Tensor vjp(std::size_t, const Tensor&, const Record&) const { return {}; }
+  Tensor jvp(std::size_t, const Tensor&, const Record&) const { return {}; }
+  std::string equation() const { return detail::digits(value); }
+  static double flops(const Record&) { return 0; }
+  static std::vector<Sample<Constant>> samples() {
+    return {{{0.1, DType::float64}, {}}, {{}, {Tensor(1.0)}, "a number has no inputs"}};
+  }
+};
+
+// Labels and indices have no derivative; their numbers stay outside the tape.
+Tensor constant_of(double value, DType dtype) {
+  if (!is_floating(dtype)) return Tensor::full({}, value, dtype);
+  return apply(Constant{value, dtype}, Inputs(nullptr, 0));
+}
+
 }  // namespace
 
 std::vector<CatalogueEntry> arithmetic() {
-  return {entry<Add>(),     entry<Subtract>(), entry<Multiply>(), entry<Divide>(), entry<Maximum>(),
-          entry<Minimum>(), entry<Power>(),    entry<XLogY>(),    entry<Negate>(), entry<Scale>()};
+  return {entry<Add>(),     entry<Subtract>(), entry<Multiply>(), entry<Divide>(),
+          entry<Maximum>(), entry<Minimum>(),  entry<Power>(),    entry<XLogY>(),
+          entry<Negate>(),  entry<Scale>(),    entry<Constant>()};
 }
 
 }  // namespace ops
@@ -195,12 +223,12 @@ Tensor scalar_like(const Tensor& like, double value) {
     throw DTypeError(detail::text("[scalar] ", value,
                                   " beside an int64 tensor; convert that with "
                                   "cast(x, DType::float64)"));
-  return Tensor::full({}, value, like.dtype());
+  return ops::constant_of(value, like.dtype());
 }
 
 Tensor scalar_like(const Tensor& like, std::int64_t value) {
   return like.dtype() == DType::int64 ? Tensor(value)
-                                      : Tensor::full({}, static_cast<double>(value), like.dtype());
+                                      : ops::constant_of(static_cast<double>(value), like.dtype());
 }
 
 }  // namespace xg

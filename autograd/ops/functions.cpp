@@ -197,7 +197,7 @@ struct ConstantPower : Unary<ConstantPower> {
     if (exponent == 1) return t;
     return t * (exponent * pow(r.input(0), exponent - 1));
   }
-  std::string equation() const { return detail::text("({0})^", exponent); }
+  std::string equation() const { return "({0})^" + detail::digits(exponent); }
   static auto samples() {
     auto result = unary_samples<ConstantPower>(-2, 2);
     for (const double e : {0.0, 1.0, 2.0, 0.5, -1.0, -3.0, 2.7})

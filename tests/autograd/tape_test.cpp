@@ -62,7 +62,7 @@ TEST_CASE("a tape prints what it recorded", "[tape]") {
         "%2 = input  float64 (2, 1)\n"
         "%3 = %1 %2  float64 (2, 1)\n"
         "%4 = σ(%3)  float64 (2, 1)\n"
-        "%5 = input  float64 ()\n"
+        "%5 = 1  float64 ()\n"
         "%6 = %4 − %5  float64 (2, 1)\n"
         "%7 = (%6)^3  float64 (2, 1)\n"
         "%8 = 2 %2  float64 (2, 1)\n"

@@ -1,0 +1,98 @@
+// The stations between a tape and its equations: what each says stands in its own file. Internal to
+// autograd/equations.
+#pragma once
+
+#include "autograd/equations/expression.hpp"
+
+namespace xg::algebra {
+
+/// A node of the tape. Values are named by `value_of(i)`, adjoints by `adjoint_of(i)`.
+struct Vertex {
+  struct Use {
+    std::size_t by;           // the vertex that this one is an input of
+    Expression contribution;  // what that adds to the adjoint; undefined if nothing
+  };
+
+  Shape shape;
+  DType dtype = DType::float64;
+  Expression value;                        // in terms of the inputs; of a leaf its own symbol
+  std::vector<std::size_t> inputs, users;  // users: each once, in ascending order
+  std::vector<Use> uses;                   // in the order in which the backward pass comes by
+  bool leaf = false, parameter = false;
+  bool wanted = false;  // a derivative with respect to it is asked for
+  bool needed = false;  // it lies between such a one and the loss
+  std::string name;     // of a parameter
+};
+
+/// The part of a tape that the loss, its last vertex, depends on.
+using Graph = std::vector<Vertex>;
+
+Symbol value_of(std::size_t vertex);
+Symbol adjoint_of(std::size_t vertex);
+/// The vertex of such a symbol.
+inline std::size_t vertex_of(const Symbol& s) { return static_cast<std::size_t>(*s.number); }
+inline bool is_adjoint(const Expression& e) {
+  return e.kind() == Kind::symbol && e->symbol.role == Symbol::Role::adjoint;
+}
+inline bool is_value(const Expression& e) {
+  return e.kind() == Kind::symbol && e->symbol.role == Symbol::Role::value;
+}
+
+/// derive.cpp: reads the tape, and traces the rules of its operations.
+Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters);
+
+/// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given.
+Expression tidied(Expression e, std::vector<DerivationStep>* steps);
+/// The same, and writes derivatives f'(x) out by their rules where something cancels then.
+Expression simplified(Expression e, std::vector<DerivationStep>* steps);
+/// Derivatives f'(x) written out by their rules, where `written_out(f'(x))`.
+Expression without_derivatives(const Expression& e, std::vector<DerivationStep>* steps,
+                               const std::function<bool(const Expression&)>& written_out);
+
+/// polynomial.cpp: a term as a number times the rest, and back, without rounding in such as 3 ·
+/// 1/3.
+std::pair<double, Parts> factors(const Expression& e);
+Expression times(double coefficient, Parts rest);
+/// An elementwise expression with every f' written out, multiplied out, cancelled and collected.
+Expression multiplied_out(const Expression& e);
+
+/// A chain of layers that was found in a graph: vertex numbers of layer l at l − 1.
+struct Chain {
+  struct Layer {
+    std::size_t weight, bias, z, a;  // no_vertex where there is none
+  };
+  std::size_t input, target;
+  std::vector<Layer> layers;
+};
+inline constexpr std::size_t no_vertex = static_cast<std::size_t>(-1);
+
+/// Why there is no reading of one example; `what`, if defined, completes the sentence.
+struct Refusal {
+  std::string why;
+  Expression what;
+};
+
+/// reading.cpp: which vertices have a row for each example.
+struct Examples {
+  std::int64_t count = 0;      // 0: no axis of examples
+  std::vector<bool> has_rows;  // by vertex
+  std::optional<Refusal> refusal;
+};
+Examples find_examples(const Graph& graph);
+/// The statements of `batch` for one example; throws Refusal where that has no meaning.
+Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples);
+/// Σ u² over all axes written as ‖u‖².
+Expression with_norms(const Expression& e);
+/// The average over examples written as such in the numbers of a statement.
+Expression with_average(const Expression& e, const Examples& examples);
+
+/// notation.cpp: the chain of layers that the graph is, if it is one.
+std::optional<Chain> find_chain(const Graph& graph);
+/// The names of values and adjoints. Columns of one example have small letters, batches capitals.
+using Names = std::map<Symbol, Symbol>;
+Names notation(const Graph& graph, const std::vector<bool>& named,
+               const std::optional<Chain>& chain, bool columns);
+/// Marks statements of one example that have the form of the book's four.
+void mark_book_forms(Reading& reading, const Chain& chain);
+
+}  // namespace xg::algebra

@@ -1,0 +1,371 @@
+// Names: which quantities of a graph get one, and which. A feed-forward chain gets the book's,
+// found by its structure alone; everything else is numbered. Also the forms BP1 to BP4, and
+// folding.
+#include <algorithm>
+#include <set>
+
+#include "autograd/equations/graph.hpp"
+
+namespace xg::algebra {
+
+namespace {
+
+using Role = Symbol::Role;
+
+/// What a layer is, and which graphs are chains of them.
+class Structure {
+ public:
+  explicit Structure(const Graph& graph) : graph_(graph) {}
+
+  std::optional<Chain> chain() const {
+    Chain chain{no_vertex, no_vertex, {}};
+    std::vector<std::size_t> data;  // the operand of layer l at l − 1
+    std::set<std::size_t> weights;
+    for (std::size_t n = 0; n < graph_.size(); ++n) {
+      if (!graph_[n].value || !any(graph_[n].value, is_product)) continue;
+      Chain::Layer layer{no_vertex, no_vertex, n, no_vertex};
+      std::size_t operand = no_vertex;
+      if (!affine(layer, operand) || !weights.insert(layer.weight).second) return std::nullopt;
+      if (layer.bias != no_vertex && !weights.insert(layer.bias).second) return std::nullopt;
+      chain.layers.push_back(layer);
+      data.push_back(operand);
+    }
+    if (chain.layers.empty()) return std::nullopt;
+    const Vertex& input = graph_[data[0]];
+    if (!input.leaf || input.parameter || input.wanted) return std::nullopt;
+    chain.input = data[0];
+    for (std::size_t l = 1; l < data.size(); ++l) {
+      if (graph_[data[l]].users.size() != 1 || !is_function_of(data[l], chain.layers[l - 1].z) ||
+          !is_only_way(data[l], chain.layers[l - 1].z))
+        return std::nullopt;
+      chain.layers[l - 1].a = data[l];
+    }
+    chain.layers.back().a = output(chain);
+    for (std::size_t n = 0; n < graph_.size(); ++n) {
+      const Vertex& v = graph_[n];
+      if (!v.leaf || graph_[n].users.empty() || v.parameter || n == chain.input) continue;
+      chain.target = chain.target == no_vertex ? n : graph_.size();
+    }
+    if (chain.target == graph_.size()) chain.target = no_vertex;
+    return chain;
+  }
+
+ private:
+  static bool is_product(const Expression& e) { return e.kind() == Kind::product; }
+  const Vertex* vertex(const Expression& e) const {
+    return is_value(e) ? &graph_[vertex_of(e->symbol)] : nullptr;
+  }
+  /// The parameter that `e` is, or is the transpose of.
+  std::size_t parameter(const Expression& e) const {
+    if (e.kind() == Kind::transpose) return parameter(e.parts()[0]);
+    const Vertex* const v = vertex(e);
+    if (!v) return no_vertex;
+    if (v->leaf) return v->parameter ? vertex_of(e->symbol) : no_vertex;
+    return v->value.kind() == Kind::transpose ? parameter(v->value.parts()[0]) : no_vertex;
+  }
+  /// z = a wᵀ + b, in one vertex or in two.
+  bool affine(Chain::Layer& layer, std::size_t& operand) const {
+    const Expression& e = graph_[layer.z].value;
+    const auto is_affine = [&](const Expression& p) {
+      if (p.kind() != Kind::product || p.parts().size() != 2) return false;
+      layer.weight = parameter(p.parts()[1]);
+      if (!vertex(p.parts()[0]) || layer.weight == no_vertex) return false;
+      operand = vertex_of(p.parts()[0]->symbol);
+      return true;
+    };
+    const auto bias = [&](const Expression& sum, const auto& rest) {
+      if (sum.kind() != Kind::sum || sum.parts().size() != 2) return false;
+      for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) {
+        const Vertex* const b = vertex(sum.parts()[1 - i]);
+        if (!rest(sum.parts()[i]) || !b || !b->parameter || b->shape.size() != 1) continue;
+        layer.bias = vertex_of(sum.parts()[1 - i]->symbol);
+        return true;
+      }
+      return false;
+    };
+    if (bias(e, is_affine)) return true;
+    if (!is_affine(e)) return false;
+    if (graph_[layer.z].users.size() != 1) return true;
+    const std::size_t next = graph_[layer.z].users[0];
+    const auto is_product_vertex = [&](const Expression& p) {
+      return is_value(p) && vertex_of(p->symbol) == layer.z;
+    };
+    if (bias(graph_[next].value, is_product_vertex)) layer.z = next;
+    return true;
+  }
+  /// Whether `v` depends on `z` and on numbers, and nothing else.
+  bool is_function_of(std::size_t v, std::size_t z) const {
+    std::vector<bool> is(graph_.size(), false);
+    is[z] = true;
+    for (std::size_t n = z + 1; n <= v; ++n) {
+      bool all = graph_[n].value && !graph_[n].inputs.empty();
+      for (const std::size_t input : graph_[n].inputs)
+        all = all && (is[input] || graph_[input].value.kind() == Kind::number);
+      is[n] = all;
+    }
+    return v >= z && is[v];
+  }
+  /// Whether everything that uses `z` goes through `v`.
+  bool is_only_way(std::size_t v, std::size_t z) const {
+    std::vector<bool> leads_elsewhere(graph_.size(), false);
+    for (std::size_t n = v; n-- > z;)
+      for (const std::size_t user : graph_[n].users)
+        leads_elsewhere[n] = leads_elsewhere[n] || user > v || leads_elsewhere[user];
+    return !leads_elsewhere[z];
+  }
+  /// Whether a function `v` of `z` is computed element by element.
+  bool is_elementwise(std::size_t v, std::size_t z) const {
+    const auto mixes = [](const Expression& e) {
+      return e.kind() == Kind::total || e.kind() == Kind::broadcast || e.kind() == Kind::reshape ||
+             e.kind() == Kind::transpose || e.kind() == Kind::product;
+    };
+    std::set<std::size_t> todo{v};
+    while (!todo.empty() && *todo.rbegin() > z) {
+      const std::size_t n = *todo.rbegin();
+      todo.erase(n);
+      if (graph_[n].value.kind() == Kind::number) continue;
+      if (any(graph_[n].value, mixes)) return false;
+      for (const std::size_t input : graph_[n].inputs) {
+        if (graph_[n].value.kind() == Kind::call && !has_slope(n, input)) return false;
+        todo.insert(input);
+      }
+    }
+    return true;
+  }
+  /// Whether the rule of `n` is f'(input).
+  bool has_slope(std::size_t n, std::size_t input) const {
+    const std::vector<Vertex::Use>& uses = graph_[input].uses;
+    return std::any_of(uses.begin(), uses.end(), [&](const Vertex::Use& use) {
+      return use.by == n && use.contribution && any(use.contribution, [](const Expression& e) {
+               return e.kind() == Kind::derivative;
+             });
+    });
+  }
+  /// The output of the last layer: the first function of z alone that z is used through, of its
+  /// shape. Where no layer has a function, the last need not have one either.
+  std::size_t output(const Chain& chain) const {
+    const std::size_t z = chain.layers.back().z;
+    for (std::size_t v = z + 1; v + 1 < graph_.size(); ++v)
+      if (graph_[v].value && graph_[v].shape == graph_[z].shape && is_function_of(v, z) &&
+          is_only_way(v, z) && is_elementwise(v, z))
+        return v;
+    const bool linear = std::all_of(chain.layers.begin(), chain.layers.end() - 1,
+                                    [](const Chain::Layer& layer) { return layer.a == layer.z; });
+    return linear && chain.layers.size() > 1 ? z : no_vertex;
+  }
+
+  const Graph& graph_;
+};
+
+/// "z" for one example, "Z" for the rows of a batch.
+std::string letter(const char* small, const char* capital, bool columns) {
+  return columns ? small : capital;
+}
+
+}  // namespace
+
+std::optional<Chain> find_chain(const Graph& graph) { return Structure(graph).chain(); }
+
+Names notation(const Graph& graph, const std::vector<bool>& named,
+               const std::optional<Chain>& chain, bool columns) {
+  Names names;
+  names[value_of(graph.size() - 1)] = {.letter = "C"};
+  const auto parameter = [&](std::size_t n, const Symbol& name) {
+    if (n == no_vertex) return;
+    names[value_of(n)] = name;
+    names[adjoint_of(n)] = {name.letter, Role::derivative, name.layer, false, name.number};
+  };
+  if (chain) {
+    names[value_of(chain->input)] = {.letter = letter("a", "A", columns), .layer = 0};
+    if (chain->target != no_vertex)
+      names[value_of(chain->target)] = {.letter = letter("y", "Y", columns)};
+    for (std::size_t i = 0; i < chain->layers.size(); ++i) {
+      const Chain::Layer& layer = chain->layers[i];
+      const int l = static_cast<int>(i) + 1;
+      parameter(layer.weight, {.letter = "w", .layer = l});
+      parameter(layer.bias, {.letter = "b", .layer = l});
+      names[value_of(layer.z)] = {.letter = letter("z", "Z", columns), .layer = l};
+      names[adjoint_of(layer.z)] = {.letter = letter("δ", "Δ", columns), .layer = l};
+      if (layer.a != no_vertex)
+        names[value_of(layer.a)] = {.letter = letter("a", "A", columns), .layer = l};
+    }
+  }
+  const auto is_data = [&](std::size_t n) {
+    return graph[n].leaf && graph[n].value && !graph[n].parameter && !graph[n].wanted &&
+           !names.contains(value_of(n));
+  };
+  bool several = chain.has_value();
+  int data = 0, unnamed = 0, v = 0;
+  for (std::size_t n = 0; n < graph.size(); ++n) several = several || (is_data(n) && data++ > 0);
+  data = 0;
+  for (std::size_t n = 0; n < graph.size(); ++n) {
+    if (!graph[n].value || names.contains(value_of(n))) continue;
+    if (graph[n].leaf && (graph[n].parameter || graph[n].wanted)) {
+      const bool has_name = !graph[n].name.empty();
+      parameter(n, {.letter = has_name ? graph[n].name : "p",
+                    .number = has_name ? std::nullopt : std::optional(++unnamed)});
+    } else if (graph[n].leaf) {
+      ++data;
+      names[value_of(n)] = {.letter = letter("x", "X", columns),
+                            .number = several ? std::optional(data) : std::nullopt};
+    } else if (named[n]) {
+      names[value_of(n)] = {.letter = "v", .number = ++v};
+      names[adjoint_of(n)] = {.letter = "v", .role = Role::adjoint, .number = v};
+    }
+  }
+  return names;
+}
+
+// The book's forms -----------------------------------------------------------------------------
+
+namespace {
+
+bool is_named(const Expression& e, std::string_view small, std::string_view capital, int layer) {
+  return e.kind() == Kind::symbol && e->symbol.role == Role::value && e->symbol.layer == layer &&
+         (e->symbol.letter == small || e->symbol.letter == capital);
+}
+bool is_error(const Expression& e) {
+  return e.kind() == Kind::symbol && (e->symbol.letter == "δ" || e->symbol.letter == "Δ");
+}
+/// f'(z^l)
+bool is_slope(const Expression& e, int layer) {
+  return e.kind() == Kind::derivative && is_named(e.parts()[0], "z", "Z", layer);
+}
+/// ∇_a C ⊙ f'(z^L)
+bool is_output_error(const Expression& e, int layer) {
+  if (e.kind() != Kind::hadamard || any(e, is_error)) return false;
+  const auto slopes = std::count_if(e.parts().begin(), e.parts().end(),
+                                    [&](const Expression& part) { return is_slope(part, layer); });
+  return slopes == 1 && !std::any_of(e.parts().begin(), e.parts().end(), [&](const auto& part) {
+           return !is_slope(part, layer) &&
+                  any(part, [](const Expression& p) { return p.kind() == Kind::derivative; });
+         });
+}
+/// (w^(l+1))ᵀ δ^(l+1)
+bool is_error_from_behind(const Expression& e, int layer) {
+  return e.kind() == Kind::product && e.parts().size() == 2 &&
+         e.parts()[0].kind() == Kind::transpose &&
+         is_named(e.parts()[0].parts()[0], "w", "w", layer + 1) &&
+         is_named(e.parts()[1], "δ", "Δ", layer + 1);
+}
+bool is_error_further_back(const Expression& e, int layer, bool linear) {
+  if (linear) return is_error_from_behind(e, layer);
+  if (e.kind() != Kind::hadamard || e.parts().size() != 2) return false;
+  const Expression &a = e.parts()[0], &b = e.parts()[1];
+  return (is_error_from_behind(a, layer) && is_slope(b, layer)) ||
+         (is_error_from_behind(b, layer) && is_slope(a, layer));
+}
+
+}  // namespace
+
+void mark_book_forms(Reading& reading, const Chain& chain) {
+  const int depth = static_cast<int>(chain.layers.size());
+  for (Statement& s : reading.backward) {
+    if (!s.left.layer) continue;
+    const int l = *s.left.layer;
+    const Chain::Layer& layer = chain.layers[static_cast<std::size_t>(l - 1)];
+    const Expression& e = s.right;
+    if (s.left.role == Role::derivative) {
+      if (s.left.letter == "b" && is_named(e, "δ", "Δ", l)) s.mark = "BP3";
+      if (s.left.letter == "w" && e.kind() == Kind::product && e.parts().size() == 2 &&
+          is_named(e.parts()[0], "δ", "Δ", l) && e.parts()[1].kind() == Kind::transpose &&
+          is_named(e.parts()[1].parts()[0], "a", "A", l - 1))
+        s.mark = "BP4";
+    } else if (l < depth) {
+      if (is_error_further_back(e, l, layer.a == layer.z)) s.mark = "BP2";
+    } else if (layer.a != no_vertex) {
+      // What cancels later is the same equation.
+      const bool has_form =
+          layer.a == layer.z || is_output_error(e, l) ||
+          std::any_of(s.steps.begin(), s.steps.end(),
+                      [&](const DerivationStep& step) { return is_output_error(step.result, l); });
+      if (has_form) s.mark = "BP1";
+    }
+  }
+}
+
+}  // namespace xg::algebra
+
+// Folding --------------------------------------------------------------------------------------
+
+namespace xg {
+
+namespace {
+
+using algebra::Kind;
+
+Symbol shifted(Symbol s, int by, bool relative) {
+  if (s.layer && s.relative != relative) {
+    s.layer = *s.layer + by;
+    s.relative = relative;
+  }
+  return s;
+}
+
+/// All layers counted from l = `layer`, or from 0 again.
+Expression shifted(const Expression& e, int by, bool relative) {
+  return algebra::rewrite(e, [&](const Expression& part) {
+    return part.kind() == Kind::symbol
+               ? algebra::symbol(shifted(part->symbol, by, relative), part.shape())
+               : part;
+  });
+}
+
+Statement shifted(const Statement& s, int by, bool relative) {
+  Statement result = s;
+  result.left = shifted(s.left, by, relative);
+  result.right = shifted(s.right, by, relative);
+  for (DerivationStep& step : result.steps) step.result = shifted(step.result, by, relative);
+  return result;
+}
+
+std::vector<Statement> folded(const std::vector<Statement>& statements, int depth) {
+  std::vector<Statement> result;
+  std::vector<std::string> keys;
+  for (const Statement& s : statements) {
+    const int layer = s.left.layer.value_or(0);
+    const bool of_output = layer == depth && s.left.role == Symbol::Role::value &&
+                           (s.left.letter == "δ" || s.left.letter == "Δ");
+    if (layer == 0 || of_output) {
+      result.push_back(s);
+      keys.push_back({});
+      continue;
+    }
+    Statement general = shifted(s, -layer, true);
+    const std::string key = detail::text(s.left.letter, static_cast<int>(s.left.role), s.mark,
+                                         algebra::key(general.right));
+    bool found = false;
+    for (std::size_t i = 0; i < result.size() && !found; ++i) {
+      if (keys[i] != key) continue;
+      auto& [from, to] = *result[i].layers;
+      if (layer != from - 1 && layer != to + 1) continue;
+      from = std::min(from, layer);
+      to = std::max(to, layer);
+      found = true;
+    }
+    if (found) continue;
+    general.layers = {layer, layer};
+    result.push_back(std::move(general));
+    keys.push_back(key);
+  }
+  return result;
+}
+
+}  // namespace
+
+Reading folded(const Reading& reading, int depth) {
+  if (depth == 0) return reading;
+  return {folded(reading.forward, depth), folded(reading.backward, depth)};
+}
+
+std::vector<Statement> unfolded(const Statement& statement) {
+  if (!statement.layers) return {statement};
+  std::vector<Statement> result;
+  for (int l = statement.layers->first; l <= statement.layers->second; ++l) {
+    result.push_back(shifted(statement, l, false));
+    result.back().layers.reset();
+  }
+  return result;
+}
+
+}  // namespace xg

@@ -1,0 +1,210 @@
+// The whole of what was found, laid out: as text, as LaTeX, and as an HTML page.
+#include <algorithm>
+
+#include "autograd/equations/write.hpp"
+
+namespace xg {
+
+namespace {
+
+using namespace algebra;
+
+/// Columns that a terminal needs for UTF-8 text.
+std::size_t width(const std::string& text) {
+  std::size_t result = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool combining = byte == 0xcc && i + 1 < text.size();  // U+0300 to U+033F
+    if ((byte & 0xc0) != 0x80 && !combining) ++result;
+  }
+  return result;
+}
+
+/// "l = 1, ..., L−1"
+std::string range(const std::pair<int, int>& layers, int depth, const char* dots,
+                  const char* minus) {
+  const auto name = [&](int l) {
+    if (l == depth && depth > 2) return std::string("L");
+    if (l == depth - 1 && depth > 3) return detail::text("L", minus, 1);
+    return std::to_string(l);
+  };
+  const auto [from, to] = layers;
+  if (from == to) return "l = " + name(from);
+  return "l = " + name(from) + (to == from + 1 ? ", " : detail::text(", ", dots, ", ")) + name(to);
+}
+
+std::string heading_of_example(const Equations& e) {
+  return detail::text("For one example x, in column vectors. Over the batch of m = ", e.examples,
+                      ", C = 1/m Σ_x C_x, and its derivatives likewise");
+}
+std::string heading_of_batch(const Equations& e) {
+  if (e.examples == 0) return "As computed";
+  return detail::text("For the whole batch, as computed; each of the m = ", e.examples,
+                      " examples is a row");
+}
+
+std::string layers(const Equations& e) { return e.depth ? detail::text("; L = ", e.depth) : ""; }
+
+template <class F>
+void for_each(const Reading& reading, const F& f) {
+  for (const Statement& s : reading.forward) f(s, false);
+  for (const Statement& s : reading.backward) f(s, true);
+}
+
+std::string escaped(const std::string& text) {
+  std::string result;
+  for (const char c : text)
+    result += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return result;
+}
+
+/// An identity as text for LaTeX, which is to be compiled by an engine that reads UTF-8.
+std::string plain(const std::string& identity) {
+  std::string result;
+  for (const char c : identity) {
+    if (std::string_view("_^%&#$").find(c) != std::string_view::npos) result += '\\';
+    result += c;
+    if (c == '^') result += "{}";
+  }
+  return result;
+}
+
+/// The identities of derivatives that stand in the statements.
+std::vector<std::string> slopes(const Reading& reading) {
+  std::vector<std::string> result;
+  for (const Statement& s : reading.backward)
+    any(s.right, [&](const Expression& e) {
+      if (e.kind() == Kind::derivative &&
+          std::find(result.begin(), result.end(), e->function->derivative_identity) == result.end())
+        result.push_back(e->function->derivative_identity);
+      return false;
+    });
+  return result;
+}
+
+std::string reading_text(const Reading& whole, int depth, bool columns, bool proofs) {
+  const Reading reading = folded(whole, depth);
+  const auto writer = text_writer(depth, columns);
+  std::size_t widest = 0;
+  const auto line = [&](const Statement& s) {
+    return writer->symbol(s.left) + " = " + writer->expression(s.right);
+  };
+  for (const auto* list : {&reading.forward, &reading.backward})
+    for (const Statement& s : *list) widest = std::max(widest, width(line(s)));
+  std::string result;
+  for (const auto* list : {&reading.forward, &reading.backward}) {
+    result += '\n';
+    for (const Statement& s : *list) {
+      std::string text = "  " + line(s);
+      const auto pad = [&](std::size_t to) {
+        if (const std::size_t now = width(text); now < to) text.append(to - now, ' ');
+      };
+      if (!s.mark.empty()) {
+        pad(std::min<std::size_t>(widest, 60) + 4);
+        text += "  (" + s.mark + ")";
+      }
+      if (s.layers) {
+        pad(std::min<std::size_t>(widest, 60) + 11);
+        text += "  " + range(*s.layers, depth, "…", "−");
+      }
+      result += text + '\n';
+      if (!proofs || list == &reading.forward) continue;
+      for (const DerivationStep& step : s.steps)
+        result += "      = " + writer->expression(step.result) + "    [" + step.identity + "]\n";
+    }
+  }
+  const std::vector<std::string> identities = slopes(reading);
+  for (std::size_t i = 0; i < identities.size(); ++i)
+    result += (i ? "        " : "\n  where ") + identities[i] + '\n';
+  return result;
+}
+
+}  // namespace
+
+std::string Equations::text(bool proofs) const {
+  std::string result;
+  if (example)
+    result += heading_of_example(*this) + layers(*this) + ":\n" +
+              reading_text(*example, depth, true, proofs) + '\n';
+  result += heading_of_batch(*this) + layers(*this) + ":\n" +
+            reading_text(batch, depth, false, proofs && !example);
+  if (!example) result += "\nThere is no reading for one example: " + refusal + ".\n";
+  return result;
+}
+
+std::string Equations::latex(bool proofs) const {
+  const auto aligned = [](const std::vector<std::string>& rows) {
+    std::string result = "\\begin{align*}\n";
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      result += "  " + rows[i] + (i + 1 < rows.size() ? " \\\\\n" : "\n");
+    return result + "\\end{align*}\n";
+  };
+  const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
+    const auto writer = latex_writer(depth, columns);
+    std::vector<std::string> rows;
+    std::string derivations;
+    for_each(folded(whole, depth), [&](const Statement& s, bool backward) {
+      std::string row = writer->symbol(s.left) + " &= " + writer->expression(s.right);
+      if (!s.mark.empty() || s.layers) row += " &&";
+      if (!s.mark.empty()) row += " \\text{(" + s.mark + ")}";
+      if (s.layers) row += " \\quad " + range(*s.layers, depth, "\\dots", "-");
+      rows.push_back(row);
+      if (!with_proofs || !backward) return;
+      std::vector<std::string> steps;
+      for (const DerivationStep& step : s.steps)
+        steps.push_back((steps.empty() ? writer->symbol(s.left) : "") +
+                        " &= " + writer->expression(step.result) + " && \\text{" +
+                        plain(step.identity) + "}");
+      derivations += aligned(steps);
+    });
+    return aligned(rows) + derivations;
+  };
+  std::string result;
+  if (example)
+    result +=
+        plain(heading_of_example(*this) + layers(*this)) + ":\n" + reading(*example, true, proofs);
+  return result + plain(heading_of_batch(*this) + layers(*this)) + ":\n" +
+         reading(batch, false, proofs && !example);
+}
+
+std::string Equations::html(bool proofs) const {
+  const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
+    const auto writer = mathml_writer(depth, columns);
+    const auto math = [](const std::string& inside) {
+      return "<math display=\"block\"><mrow>" + inside + "</mrow></math>";
+    };
+    std::string result = "<table>\n";
+    for_each(folded(whole, depth), [&](const Statement& s, bool) {
+      result += "<tr><td>" +
+                math(writer->symbol(s.left) + "<mo>=</mo>" + writer->expression(s.right)) +
+                "</td><td>" + (s.mark.empty() ? "" : "(" + s.mark + ")") + "</td><td>" +
+                (s.layers ? range(*s.layers, depth, "…", "−") : "") + "</td></tr>\n";
+    });
+    result += "</table>\n";
+    if (!with_proofs) return result;
+    for_each(folded(whole, depth), [&](const Statement& s, bool backward) {
+      if (!backward) return;
+      result += "<details><summary>" + math(writer->symbol(s.left)) + "</summary><table>\n";
+      for (const DerivationStep& step : s.steps)
+        result += "<tr><td>" + math("<mo>=</mo>" + writer->expression(step.result)) + "</td><td>" +
+                  escaped(step.identity) + "</td></tr>\n";
+      result += "</table></details>\n";
+    });
+    return result;
+  };
+  std::string result =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<title>The equations of a tape</title>\n<style>\n"
+      "body { font-family: serif; margin: 2em auto; max-width: 60em; }\n"
+      "td { padding: 0.2em 1em; } math { text-align: left; } summary math { display: inline; }\n"
+      "</style></head><body>\n";
+  if (example)
+    result += "<h2>One example</h2>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
+              reading(*example, true, proofs);
+  result += "<h2>The batch</h2>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
+            reading(batch, false, proofs && !example);
+  if (!example) result += "<p>There is no reading for one example: " + escaped(refusal) + ".</p>\n";
+  return result + "</body></html>\n";
+}
+
+}  // namespace xg

@@ -1,0 +1,182 @@
+// The walk over trees that every notation shares: it knows when brackets are needed.
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/equations/write.hpp"
+
+namespace xg {
+
+namespace algebra {
+
+namespace {
+
+/// A number as p/q with a small q.
+std::optional<std::pair<double, int>> ratio(double value) {
+  for (int q = 1; q <= 4; ++q) {
+    const double p = std::round(value * q);
+    if (p != 0 && std::abs(value * q - p) <= 4e-15 * std::abs(p)) return std::pair{p, q};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string Writer::magnitude(double value, std::int64_t examples) const {
+  value = std::abs(value) * static_cast<double>(std::max<std::int64_t>(examples, 1));
+  const auto r = ratio(value);
+  const std::string above = r ? detail::digits(r->first) : detail::digits(value);
+  const std::string below = r && r->second > 1 ? detail::digits(r->second) : "";
+  const bool plain = !examples && below.empty();
+  return plain ? digits(above) : fraction(above, below, examples > 0);
+}
+
+Writer::Piece Writer::piece(const Expression& e) const {
+  const auto part = [&](std::size_t i, Level level) { return wrapped(e.parts()[i], level); };
+  switch (e.kind()) {
+    case Kind::number: {
+      const std::string text = magnitude(e->value, e->examples);
+      return e->value < 0 ? Piece{minus() + text, Level::sum} : Piece{text, Level::atom};
+    }
+    case Kind::symbol:
+      return {symbol(e->symbol), e->symbol.layer || e->symbol.role == Symbol::Role::derivative
+                                     ? Level::raised
+                                     : Level::atom};
+    case Kind::sum: {
+      std::string text;
+      for (const Expression& term : e.parts()) {
+        const auto [negative, positive] = signed_term(term);
+        text += text.empty() ? (negative ? minus() : "") : negative ? binary_minus() : plus();
+        text += positive;
+      }
+      return {text, Level::sum};
+    }
+    case Kind::hadamard: {
+      const auto [negative, positive] = signed_term(e);
+      if (negative) return {minus() + positive, Level::sum};
+      return {positive, Level::hadamard};
+    }
+    case Kind::product: {
+      std::string text;
+      for (std::size_t i = 0; i < e.parts().size(); ++i)
+        text += (i ? beside() : "") + part(i, Level::raised);
+      return {text, Level::product};
+    }
+    case Kind::quotient:
+      return divided(e);
+    case Kind::power:
+      return {raised(part(0, Level::atom), detail::digits(e->value)), Level::raised};
+    case Kind::transpose:
+      return {transposed(part(0, Level::atom)), Level::raised};
+    case Kind::total: {
+      const Expression& inner = e.parts()[0];
+      std::string which;
+      if (columns_ && inner.shape().size() == 2 && e->axes.size() == 2)
+        which = "j";
+      else if (inner.shape().size() == 2 && e->axes.size() == 1)
+        which = e->axes[0] == 0 ? "x" : "j";
+      else if (e->axes.size() < inner.shape().size())
+        which = to_string(e->axes);
+      return {summed(which, part(0, Level::hadamard)), Level::hadamard};
+    }
+    case Kind::broadcast:
+    case Kind::reshape:
+      return {applied(e.kind() == Kind::broadcast ? "broadcast" : "reshape", "",
+                      {part(0, Level::sum), literal(to_string(e.shape()))}),
+              Level::atom};
+    case Kind::norm:
+      return {norm(part(0, Level::sum)), Level::raised};
+    case Kind::call:
+      return called(e);
+    case Kind::derivative: {
+      const auto form = call_form(e->function->facet);
+      return {applied(primed(name(form->name)), "", {part(0, Level::sum)}), Level::atom};
+    }
+    case Kind::jacobian: {
+      Expression::Node f = *e;
+      const std::size_t last = f.parts.size() - 1;
+      f.kind = Kind::call;
+      f.parts.pop_back();
+      const auto form = call_form(f.function->facet);
+      std::string of = form ? name(form->name) : literal(f.function->facet);
+      if (last > 1) of += literal("," + std::to_string(e->slot + 1));
+      std::vector<std::string> arguments;
+      for (std::size_t i = 0; i < last; ++i) arguments.push_back(part(i, Level::sum));
+      return {transposed(applied(lowered(name("J"), of), "", arguments)) + beside() +
+                  part(last, Level::raised),
+              Level::product};
+    }
+  }
+  return {};
+}
+
+std::string Writer::wrapped(const Expression& e, Level level) const {
+  const Piece p = piece(e);
+  return p.level < level ? bracketed(p.text) : p.text;
+}
+
+std::pair<bool, std::string> Writer::signed_term(const Expression& e) const {
+  if (e.kind() == Kind::number) return {e->value < 0, magnitude(e->value, e->examples)};
+  if (e.kind() != Kind::hadamard) return {false, wrapped(e, Level::hadamard)};
+  double value = 1;
+  std::int64_t examples = 0;
+  std::vector<Expression> rest;
+  std::string numbers;
+  for (const Expression& part : e.parts())
+    if (part.kind() == Kind::number) {
+      value *= part->value;
+      examples = std::max(examples, part->examples);
+      numbers += (numbers.empty() ? "" : times()) + magnitude(part->value, part->examples);
+    } else {
+      rest.push_back(part);
+    }
+  const bool unit =
+      numbers.empty() || (std::abs(value) == 1 && !examples && e.parts()[0]->value != 1);
+  if (rest.empty()) return {value < 0, numbers};
+  std::string text;
+  for (const Expression& part : rest) {
+    const bool alone = rest.size() == 1;
+    const Level level = !alone                       ? Level::raised
+                        : part.kind() == Kind::total ? Level::hadamard
+                                                     : Level::product;
+    text += (text.empty() ? "" : odot()) + wrapped(part, level);
+  }
+  if (unit) return {value < 0, text};
+  const bool close = rest[0].kind() == Kind::norm;
+  return {value < 0, numbers + (close ? "" : beside()) + text};
+}
+
+Writer::Piece Writer::called(const Expression& e) const {
+  const std::string& facet = e->function->facet;
+  const auto argument = [&](const std::string& text, Level level) {
+    return wrapped(e.parts()[static_cast<std::size_t>(std::stoul(text))], level);
+  };
+  if (const auto form = call_form(facet)) {
+    std::vector<std::string> arguments;
+    for (const std::string& a : form->arguments)
+      arguments.push_back(a.starts_with('{') ? argument(a.substr(1), Level::sum) : literal(a));
+    return {applied(name(form->name), e->by_rows ? "" : form->subscript, arguments), Level::atom};
+  }
+  std::string text, between;
+  for (std::size_t i = 0; i < facet.size(); ++i) {
+    const std::size_t close = facet[i] == '{' ? facet.find('}', i) : std::string::npos;
+    if (close == std::string::npos) {
+      between += facet[i];
+      continue;
+    }
+    if (!between.empty()) text += literal(std::exchange(between, {}));
+    text += argument(facet.substr(i + 1), Level::raised);
+    i = close;
+  }
+  if (!between.empty()) text += literal(between);
+  return {text, Level::sum};
+}
+
+std::string Writer::layer_of(const Symbol& s) const {
+  if (!s.layer) return {};
+  if (!s.relative) return *s.layer == depth_ && depth_ > 0 ? "L" : std::to_string(*s.layer);
+  if (*s.layer == 0) return "l";
+  return detail::text("l", *s.layer > 0 ? "+" : minus_sign(), std::abs(*s.layer));
+}
+
+}  // namespace algebra
+}  // namespace xg

@@ -1,0 +1,357 @@
+// Equations of graphs that are not the book's network, of operations that say too little or
+// something false, and of wrong use; and the pages.
+#include <regex>
+
+#include "nn/nn.hpp"
+#include "tests/support/equations.hpp"
+
+using namespace xg;
+using namespace xg::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// x³, whose rule computes numbers instead of applying operations.
+struct ByHand {
+  static constexpr auto name = "by_hand";
+  static constexpr Keep keeps = Keep::inputs;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape&) const {
+    return map(*&x[0], x[0], [](double a, double) { return a * a * a; });
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return map(r.input(0), g, [](double a, double b) { return 3 * a * a * b; });
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return "cube({0})"; }
+  static std::vector<Sample<ByHand>> samples() { return {{{}, {Tensor{1.0, 2.0}}}}; }
+
+ private:
+  template <class F>
+  static Tensor map(const Tensor& a, const Tensor& b, const F& f) {
+    std::vector<double> out;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(a.size()); ++i)
+      out.push_back(f(a.values<double>()[i], b.values<double>()[i]));
+    return Tensor(out, a.shape());
+  }
+};
+
+/// x² of a scalar, whose rule reads a number from its input and does not say so.
+struct Reads {
+  static constexpr auto name = "reads";
+  static constexpr Keep keeps = Keep::inputs;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return x[0] * x[0].item();
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return g * (2 * r.input(0).item());
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return "reads({0})"; }
+  static std::vector<Sample<Reads>> samples() { return {{{}, {Tensor(2.0)}}}; }
+};
+
+/// x², with a facet of the user's own choice.
+struct Claims {
+  std::string facet;
+  static constexpr auto name = "claims";
+  static constexpr Keep keeps = Keep::inputs;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return square(x[0]);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const { return g * r.input(0) * 2; }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return facet; }
+  static std::vector<Sample<Claims>> samples() { return {{{"({0})²"}, {Tensor{1.0, 2.0}}}}; }
+};
+
+struct Data {
+  Tensor x = numbers({4, 3}, -1, 1, 21), y = numbers({4, 3}, 0.1, 0.9, 22);
+  nn::Dense d{3, 3, {.seed = 1, .dtype = DType::float64}};
+  nn::Dense e{3, 3, {.seed = 2, .dtype = DType::float64}};
+};
+
+/// Every right side of the reading for one example, by its left side.
+std::map<std::string, std::string> by_name(const Reading& reading) {
+  std::map<std::string, std::string> result;
+  for (const auto* list : {&reading.forward, &reading.backward})
+    for (const Statement& s : *list)
+      result[to_string(s.left)] = to_string(s.right) + (s.mark.empty() ? "" : " " + s.mark);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("equations: shared weights are numbered, and both uses add up") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(sigmoid(m.d(sigmoid(m.d(m.x)))), m.y);
+  const ParameterRefs names{{"weight", m.d.weight}, {"bias", m.d.bias}};
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.y}, names);
+  const auto text = by_name(*e.example);
+  CHECK(e.depth == 0);
+  CHECK(text.at("v₃") == "weight v₂ + bias");
+  CHECK(text.at("v̄₁") == "v̄₂ ⊙ σ'(v₁)");
+  CHECK(text.at("∂C/∂weight") == "v̄₃ v₂ᵀ + v̄₁ x₁ᵀ");
+  CHECK_THAT(e.text(), !ContainsSubstring("BP"));
+}
+
+TEST_CASE("equations: skip connections are numbered") {
+  const Data m;
+  const Tape tape;
+  const Tensor a = sigmoid(m.d(m.x));
+  const Tensor loss = nn::quadratic_cost(sigmoid(m.e(a)) + a, m.y);
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, m.y});
+  CHECK(by_name(*e.example).at("v̄₂") == "v₄ + v₂ − x₂ + p₃ᵀ v̄₃");
+  CHECK_THAT(e.text(), !ContainsSubstring("BP"));
+}
+
+TEST_CASE("equations: an activation of one's own stands in the place of f'(z)") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(nn::swish(m.e(nn::swish(m.d(m.x)))), m.y);
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, m.y});
+  const auto text = by_name(*e.example);
+  CHECK(text.at("δ^2") == "(a^2 − y) ⊙ (σ(z^2) + z^2 ⊙ σ'(z^2))");
+  CHECK(text.at("δ^1") == "((w^2)ᵀ δ^2) ⊙ (σ(z^1) + z^1 ⊙ σ'(z^1))");
+  CHECK(text.at("∂C/∂w^2") == "δ^2 (a^1)ᵀ BP4");
+}
+
+TEST_CASE("equations: cross-entropy cancels the slope of the sigmoid") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::cross_entropy_cost(sigmoid(m.d(m.x)), m.y);
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.y});
+  const auto text = by_name(*e.example);
+  CHECK(text.at("C") == "−Σ (y ⊙ ln(a^1) + (1 − y) ⊙ ln(1 − a^1))");
+  CHECK(text.at("δ^1") == "a^1 − y BP1");
+  CHECK_THAT(e.text(true), ContainsSubstring("[σ'(u) = σ(u) ⊙ (1 − σ(u))]"));
+}
+
+TEST_CASE("equations: the targets of cross-entropy may be 0 and 1") {
+  const Data m;
+  const Tensor y = detach(equal(m.y > 0.5, 1));
+  const Tape tape;
+  const Tensor loss = nn::cross_entropy_cost(sigmoid(m.d(m.x)), y);
+  const Equations e = equations(loss);
+  CHECK(by_name(*e.example).at("δ^1") == "a^1 − y BP1");
+}
+
+TEST_CASE("equations: softmax is not marked as an elementwise layer") {
+  const Data m;
+  const Tape tape;
+  const std::vector<Tensor> leaves{m.x, m.d.weight, m.d.bias, m.y};
+  Equations e = require_true(nn::log_likelihood_cost(m.d(m.x), m.y), leaves);
+  CHECK(by_name(*e.example).at("δ^1") == "exp(log_softmax(z^1)) ⊙ (Σ y) − y");
+  e = require_true(-mean(sum(m.y * log(softmax(m.d(m.x))), 1)), {m.x, m.d.weight, m.d.bias, m.y});
+  CHECK(by_name(*e.example).at("δ^1") == "softmax(z^1) ⊙ (Σ y) − y");
+}
+
+TEST_CASE("equations: a term of the weights alone is the same for every example") {
+  const Data m;
+  const Tape tape;
+  const Tensor cost = nn::quadratic_cost(sigmoid(m.d(m.x)), m.y);
+  const Tensor loss = cost + 0.5 * (0.01 * sum(square(m.d.weight)));
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.y});
+  const auto text = by_name(*e.example);
+  CHECK(text.at("C") == "½‖a^1 − y‖² + 0.005‖w^1‖²");
+  CHECK(text.at("∂C/∂w^1") == "0.01 w^1 + δ^1 (a^0)ᵀ");
+  CHECK(text.at("∂C/∂b^1") == "δ^1 BP3");
+}
+
+TEST_CASE("equations: what mixes examples has no reading for one") {
+  const Data m;
+  const Tape tape;
+  const Tensor z = m.d(m.x);
+  const Tensor centred = z - mean(z, 0);
+  const Tensor loss = nn::quadratic_cost(sigmoid(centred), m.y);
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.y});
+  CHECK_FALSE(e.example);
+  CHECK_THAT(e.text(),
+             ContainsSubstring("no reading for one example: examples are mixed in Z^1 −"));
+}
+
+TEST_CASE("equations: matrices of different numbers of rows have no examples") {
+  const Data m;
+  const Tensor other = numbers({3, 5}, -1, 1);
+  const Tape tape;
+  const Tensor loss = sum(square(matmul(m.d(m.x), other)));
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, other});
+  CHECK(e.refusal ==
+        "the matrices from outside have 4 and 3 rows, so that neither counts the examples");
+}
+
+TEST_CASE("equations: a rule that computes numbers by hand appears as a Jacobian") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(apply(ByHand{}, m.d(m.x)), m.y);
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.y});
+  CHECK(by_name(*e.example).at("δ^1") == "J_cube(z^1)ᵀ (cube(z^1) − y)");
+}
+
+TEST_CASE("equations: a rule that holds at some numbers only appears as a Jacobian") {
+  const Tensor x(0.7);
+  const Tape tape;
+  const Equations e = require_true(exp(apply(Reads{}, x)), {x});
+  CHECK(by_name(e.batch).at("∂C/∂p₁") == "J_reads(p₁)ᵀ v̄₁");
+}
+
+TEST_CASE("equations: what an operation says of itself is checked") {
+  const Tensor x = numbers({3, 2}, 0.2, 1);
+  const auto cost = [&](const std::string& facet) {
+    const Tape tape;
+    const Tensor loss = sum(apply(Claims{facet}, x));
+    return by_name(require_true(loss, {x}).batch);
+  };
+  CHECK(cost("({0})²").at("C") == "‖p₁‖²");
+  CHECK(cost("3 {0}").at("v₁") == "claims(p₁)");
+  CHECK(cost("3 {0}").at("∂C/∂p₁") == "v̄₁ ⊙ claims'(p₁)");
+  CHECK(cost("|{0}|²").at("v₁") == "|p₁|²");
+  CHECK(cost("square of {0}").at("v₁") == "square of p₁");
+}
+
+TEST_CASE("equations: a layer without a bias") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(tanh(matmul(m.x, transpose(m.d.weight))), m.y);
+  const auto text = by_name(*require_true(loss, {m.d.weight, m.x, m.y}).example);
+  CHECK(text.at("z^1") == "w^1 a^0");
+  CHECK(text.at("∂C/∂w^1") == "δ^1 (a^0)ᵀ BP4");
+}
+
+TEST_CASE("equations: weights of (inputs, outputs) are not the book's, and not marked so") {
+  const Data m;
+  const Tape tape;
+  const Tensor a = tanh(matmul(m.x, m.d.weight) + m.d.bias);
+  const Tensor loss = nn::quadratic_cost(tanh(matmul(a, m.e.weight)), m.y);
+  const auto text =
+      by_name(*require_true(loss, {m.x, m.d.weight, m.d.bias, m.e.weight, m.y}).example);
+  CHECK(text.at("z^1") == "(w^1)ᵀ a^0 + b^1");
+  CHECK(text.at("δ^1") == "(w^2 δ^2) ⊙ tanh'(z^1)");
+  CHECK(text.at("∂C/∂w^1") == "a^0 (δ^1)ᵀ");
+  CHECK(text.at("∂C/∂b^1") == "δ^1 BP3");
+}
+
+TEST_CASE("equations: the inputs may be the targets") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(m.d(m.x), m.x);
+  const auto text = by_name(*require_true(loss, {m.x, m.d.weight, m.d.bias}).example);
+  CHECK(text.at("C") == "½‖z^1 − a^0‖²");
+}
+
+TEST_CASE("equations: one example without a batch, and inputs that are looked up") {
+  const Data m;
+  const Tape tape;
+  const Tensor one = numbers({3}, -1, 1, 5);
+  CHECK_FALSE(require_true(squared_norm(sigmoid(m.d(one))), {one, m.d.weight, m.d.bias}).example);
+  const Tensor labels{2, 0, 1, 2};
+  const Tensor looked_up = take(m.d.weight, labels);
+  const Tensor joined = concatenate({looked_up, m.x}, 1);
+  const Tensor loss = sum(square(slice(joined, 1, 1, 5) * 2));
+  require_true(loss, {m.d.weight, labels, m.x});
+}
+
+TEST_CASE("equations: calculus without a network") {
+  const Tensor x = numbers({2, 3}, -1, 1), y = numbers({2, 3}, 0.5, 1, 2);
+  const Tape tape;
+  const Tensor v = sin(x) * y;
+  const Equations e = require_true(sum(v / (1 + square(v))), {x, y});
+  CHECK(by_name(e.batch).at("∂C/∂p₁") == "v̄₁ ⊙ cos(p₁)");
+}
+
+TEST_CASE("equations: deep graphs with shared parts take no exponential time") {
+  const Tensor x = numbers({2, 3}, -0.1, 0.1);
+  const Tape tape;
+  Tensor v = x;
+  for (int i = 0; i < 60; ++i) v = v + 0.5 * v * v;
+  require_true(sum(v), {x});
+}
+
+TEST_CASE("equations: trees can be walked from outside") {
+  const Tensor x = numbers({2, 3}, 0.5, 1);
+  const Tape tape;
+  const Equations e = equations(sum(pow(exp(x), 1.5)));
+  const Expression c = e.batch.forward.back().right;
+  REQUIRE(c.kind() == Expression::Kind::total);
+  CHECK(c.axes() == Axes{0, 1});
+  const Expression power = c.parts()[0];
+  REQUIRE(power.kind() == Expression::Kind::power);
+  CHECK(power.value() == 1.5);
+  CHECK(power.shape() == Shape{2, 3});
+  CHECK(power.parts()[0].symbol() == Symbol{.letter = "v", .number = 1});
+  const Expression v = e.batch.forward.front().right;
+  CHECK(v.function() == "exp({0})");
+}
+
+TEST_CASE("equations: asking leaves the tape as it was") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = nn::quadratic_cost(sigmoid(m.d(m.x)), m.y);
+  const std::size_t size = tape.size();
+  const std::uint64_t bytes = tape.bytes_kept();
+  equations(loss);
+  CHECK(tape.size() == size);
+  CHECK(tape.bytes_kept() == bytes);
+}
+
+TEST_CASE("equations: wrong use is refused") {
+  const Data m;
+  const Tensor unrecorded(1.0);
+  REQUIRE_ERROR(equations(unrecorded), TapeError, "[equations] the tensor of shape () was not");
+  REQUIRE_ERROR(equations(Tensor()), DTypeError, "[equations] the loss is undefined");
+  Tape tape;
+  const Tensor z = m.d(m.x);
+  REQUIRE_ERROR(equations(z), ShapeError,
+                "[equations] the loss must be a scalar, but has the shape (4, 3); reduce it");
+  REQUIRE_ERROR(equations(argmax(sum(z, 0))), DTypeError, "is int64 and has no derivative");
+  const Tensor loss = sum(z);
+  const ParameterRefs other{{"other.weight", m.e.weight}};
+  REQUIRE_ERROR(equations(loss, other), TapeError,
+                "[equations] the loss does not depend on the parameter other.weight");
+  const Tensor constant = sum(scalar_like(m.x, 2.0) * scalar_like(m.x, 3.0));
+  REQUIRE_ERROR(equations(constant), TapeError, "depends on no tensor with a derivative");
+  tape.clear();
+  REQUIRE_ERROR(equations(loss), TapeError, "was cleared, has ended");
+  REQUIRE_ERROR(evaluate(algebra::symbol({.letter = "z"}, {}), {}), ValueError,
+                "[evaluate] no value is given for z");
+}
+
+TEST_CASE("equations: the pages are well formed") {
+  const Data m;
+  const Tape tape;
+  const Tensor a = relu(m.d(m.x));
+  const Tensor loss = nn::cross_entropy_cost(sigmoid(m.e(a)), m.y);
+  const ParameterRefs named{{"a_b.weight", m.d.weight}, {"<c>", m.e.weight}};
+  for (const Equations& e : {equations(loss), equations(sum(a), std::span(named).first(1))}) {
+    const std::string page = e.html();
+    // Tags nest, and the page loads nothing.
+    std::vector<std::string> open;
+    const std::regex tag("<(/?)([a-z0-9]+)[^>]*?(/?)>");
+    for (std::sregex_iterator it(page.begin(), page.end(), tag), end; it != end; ++it) {
+      const std::string name = (*it)[2];
+      if (name == "meta" || (*it)[3] == "/") continue;
+      if ((*it)[1] != "/") {
+        open.push_back(name);
+        continue;
+      }
+      REQUIRE_FALSE(open.empty());
+      REQUIRE(open.back() == name);
+      open.pop_back();
+    }
+    CHECK(open.empty());
+    CHECK_THAT(page, !ContainsSubstring("http") && ContainsSubstring("<math"));
+    for (const bool proofs : {false, true}) {
+      const std::string latex = e.latex(proofs);
+      CHECK(std::count(latex.begin(), latex.end(), '{') ==
+            std::count(latex.begin(), latex.end(), '}'));
+      CHECK_THAT(latex, ContainsSubstring("\\begin{align*}"));
+    }
+  }
+  CHECK_THAT(equations(loss).latex(),
+             ContainsSubstring("\\delta^{L} &= a^{L} - y && \\text{(BP1)}"));
+}

@@ -1,0 +1,138 @@
+// Holds equations to their word: every statement is evaluated, in the order in which it is printed,
+// and what comes out is compared with the tape's gradient.
+#pragma once
+
+#include "autograd/equations.hpp"
+#include "autograd/equations/expression.hpp"
+#include "tests/support/tensors.hpp"
+
+namespace xg::test {
+
+using Values = std::map<Symbol, Tensor>;
+
+inline double distance(const Tensor& a, const Tensor& b) {
+  const auto x = elements(a), y = elements(b);
+  REQUIRE(x.size() == y.size());
+  double difference = 0, largest = 1e-300;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::isnan(x[i]) && std::isnan(y[i])) continue;
+    if (x[i] != y[i]) difference = std::max(difference, std::abs(x[i] - y[i]));
+    largest = std::max(largest, std::abs(y[i]));
+  }
+  return difference / std::max(largest, 1e-3);
+}
+inline void require_close(const Tensor& a, const Tensor& b) { REQUIRE(distance(a, b) < 1e-12); }
+
+/// Computes every statement in turn; steps from number `first_step(i)` on have the same value.
+inline void run(const Reading& reading, Values& values,
+                const std::vector<std::size_t>& first_step) {
+  for (const Statement& s : reading.forward) values[s.left] = evaluate(s.right, values);
+  for (std::size_t i = 0; i < reading.backward.size(); ++i) {
+    const Statement& s = reading.backward[i];
+    INFO(to_string(s.left) << " = " << to_string(s.right));
+    const Tensor value = evaluate(s.right, values);
+    for (std::size_t k = first_step[i]; k < s.steps.size(); ++k) {
+      INFO("step " << s.steps[k].identity << ": " << to_string(s.steps[k].result));
+      require_close(evaluate(s.steps[k].result, values), value);
+    }
+    values[s.left] = value;
+  }
+}
+
+/// All statements of a folded reading, each layer's, in an order in which they can be computed.
+inline Reading unfolded(const Reading& whole, int depth) {
+  Reading result = whole;
+  const Reading short_form = folded(whole, depth);
+  std::map<Symbol, Expression> forward, backward;
+  for (const Statement& s : short_form.forward)
+    for (const Statement& one : xg::unfolded(s)) forward[one.left] = one.right;
+  for (const Statement& s : short_form.backward)
+    for (const Statement& one : xg::unfolded(s)) backward[one.left] = one.right;
+  REQUIRE(forward.size() == whole.forward.size());
+  REQUIRE(backward.size() == whole.backward.size());
+  for (Statement& s : result.forward) s.right = forward.at(s.left);
+  for (Statement& s : result.backward) s.right = backward.at(s.left);
+  for (Statement& s : result.backward) s.steps.clear();
+  return result;
+}
+
+inline Symbol derivative_of(Symbol s) {
+  s.role = Symbol::Role::derivative;
+  return s;
+}
+
+/// The statements about the batch, and those about each example on average, give the gradient.
+/// `leaves` are the tensors from outside in the order in which the tape met them.
+inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& leaves,
+                              std::span<const ParameterRef> parameters = {}) {
+  const Equations e = equations(loss, parameters);
+  REQUIRE(e.leaves.size() == leaves.size());
+  std::vector<Tensor> wrt, expected;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < leaves.size(); ++i)
+    if (e.leaves[i].differentiated) {
+      wrt.push_back(leaves[i]);
+      places.push_back(i);
+    }
+  {
+    const NoRecording scope;
+    expected = gradient(loss, wrt);
+  }
+  const NoRecording scope;
+  for (const Reading& reading : {e.batch, unfolded(e.batch, e.depth)}) {
+    Values values;
+    for (std::size_t i = 0; i < leaves.size(); ++i) values[e.leaves[i].in_batch] = leaves[i];
+    run(reading, values, std::vector<std::size_t>(reading.backward.size(), 0));
+    require_close(values.at({.letter = "C"}), loss);
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      INFO("the batch's ∂C/∂" << to_string(e.leaves[places[k]].in_batch));
+      require_close(values.at(derivative_of(e.leaves[places[k]].in_batch)), expected[k]);
+    }
+  }
+  if (!e.example) {
+    REQUIRE_FALSE(e.refusal.empty());
+    return e;
+  }
+  std::vector<std::size_t> first;
+  for (const Statement& s : e.batch.backward) first.push_back(s.steps.size());
+  Reading folded_example = unfolded(*e.example, e.depth);
+  for (const Reading& reading : {*e.example, folded_example}) {
+    double cost = 0;
+    std::vector<Tensor> average(places.size());
+    for (std::int64_t x = 0; x < e.examples; ++x) {
+      Values values;
+      for (std::size_t i = 0; i < leaves.size(); ++i) {
+        Tensor t = leaves[i];
+        if (!e.leaves[i].differentiated && t.rank() == 2)
+          t = transpose(slice(t, 0, x, x + 1));
+        else if (t.rank() == 1)
+          t = reshape(t, {-1, 1});
+        values[e.leaves[i].in_example] = t;
+      }
+      run(reading, values, first);
+      const double share = 1 / static_cast<double>(e.examples);
+      cost += values.at({.letter = "C"}).item() * share;
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        const Tensor g = values.at(derivative_of(e.leaves[places[k]].in_example)) * share;
+        average[k] = average[k].defined() ? average[k] + g : g;
+      }
+    }
+    require_close(Tensor(cost), loss);
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      INFO("the average ∂C/∂" << to_string(e.leaves[places[k]].in_example));
+      require_close(average[k], expected[k]);
+    }
+  }
+  return e;
+}
+
+/// "z^1 = w^1 a^0 + b^1 ..." of the reading for one example.
+inline std::vector<std::string> lines(const std::vector<Statement>& statements) {
+  std::vector<std::string> result;
+  for (const Statement& s : statements)
+    result.push_back(to_string(s.left) + " = " + to_string(s.right) +
+                     (s.mark.empty() ? "" : " " + s.mark));
+  return result;
+}
+
+}  // namespace xg::test
