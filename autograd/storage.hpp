@@ -45,7 +45,7 @@ std::byte* fill_lazy_buffer(Buffer& buffer);
 /// Shared ownership of a Buffer; the last owner gives it back to its thread's pool.
 class BufferRef {
  public:
-  BufferRef() noexcept = default;
+  BufferRef() noexcept {}
   explicit BufferRef(std::uint64_t bytes) : buffer_(detail::allocate_buffer(bytes)) {}
   BufferRef(const BufferRef& other) noexcept : buffer_(other.buffer_) {
     if (buffer_) buffer_->references.fetch_add(1, std::memory_order_relaxed);
