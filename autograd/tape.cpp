@@ -17,6 +17,7 @@ using detail::text;
 
 namespace {
 thread_local Tape* innermost = nullptr;  // the newest tape alive on this thread
+thread_local Tape* recorder = nullptr;   // the tape that records, if any
 enum Mark : char { unneeded, needed, source, taken };
 }  // namespace
 
@@ -40,8 +41,9 @@ void Tape::clear() {
   serial_ = detail::unique_id();
 }
 
-NoRecording::NoRecording() noexcept : suspended_(std::exchange(Tape::recorder, nullptr)) {}
-NoRecording::~NoRecording() { Tape::recorder = suspended_; }
+Tape* Tape::recording() noexcept { return recorder; }
+NoRecording::NoRecording() noexcept : suspended_(std::exchange(recorder, nullptr)) {}
+NoRecording::~NoRecording() { recorder = suspended_; }
 
 // Recording ------------------------------------------------------------------------------------
 

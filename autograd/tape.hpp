@@ -82,7 +82,7 @@ class Tape {
                                          std::span<const ParameterRef> known) const;
 
   /// The tape that records on this thread now, or null.
-  static Tape* recording() noexcept { return recorder; }
+  static Tape* recording() noexcept;
 
   /// Appends an application; `output` becomes the new node. `apply` calls this, nobody else.
   void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output);
@@ -108,8 +108,6 @@ class Tape {
   /// Writes the nodes of `wrt`, and for every node up to `last` how it stands to them.
   void mark(Inputs wrt, std::size_t last, std::string_view caller,
             std::vector<std::uint32_t>& sources, std::vector<char>& marks) const;
-
-  static inline constinit thread_local Tape* recorder = nullptr;
 
   std::unique_ptr<detail::TapeMemory> memory_;
   std::uint64_t serial_;
