@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/runs.hpp"
@@ -107,8 +106,8 @@ void reduce_tile(std::int64_t count, std::int64_t width, const In& in, T* out) {
 }
 
 // one(width, rows, out) for each tile of columns.
-template <class T, class One>
-void for_tiles(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, T* out,
+template <class T, class Out, class One>
+void for_tiles(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, Out* out,
                const One& one) {
   const std::int64_t tiles = (inner + tile - 1) / tile;
   const std::int64_t work = count * std::min(inner, tile);
@@ -190,11 +189,17 @@ struct LogSumExp {
   }
 };
 
+// Distances of a part that is in the cache; meanwhile the next one, `after` elements on, is
+// fetched.
 template <class T>
 struct Distance {
   const T* from;
   Batch<T> origin;
-  Batch<T> at(std::int64_t i) const { return load(from + i) - origin; }
+  std::int64_t after;
+  Batch<T> at(std::int64_t i) const {
+    __builtin_prefetch(from + i + after);
+    return load(from + i) - origin;
+  }
 };
 
 template <class C, class T>
@@ -225,7 +230,7 @@ void reduce_rows_about(std::int64_t outer, std::int64_t count, const T* in, T* o
       const T* const from = in + o * count + run * run_length;
       const V centre = C::centre(V(reduce_run<typename C::Centre>(n, Ahead<T>{from})), n);
       store_first(centres + at, centre, 1);
-      totals[at] = reduce_run<typename C::Total>(n, Distance<T>{from, C::origin(centre)});
+      totals[at] = reduce_run<typename C::Total>(n, Distance<T>{from, C::origin(centre), n});
     }
   });
   for (std::int64_t o = 0; o < outer; o += lanes<T>) {
@@ -242,7 +247,11 @@ template <class T>
 struct RowDistances {
   Rows<T> rows;
   const T* origin;
-  Batch<T> at(std::int64_t r, std::int64_t i) const { return rows.at(r, i) - load(origin + i); }
+  std::int64_t after;
+  Batch<T> at(std::int64_t r, std::int64_t i) const {
+    __builtin_prefetch(rows.from + (r + after) * rows.stride + i);
+    return rows.at(r, i) - load(origin + i);
+  }
   void fetch(std::int64_t, std::int64_t) const {}
 };
 
@@ -260,7 +269,7 @@ void reduce_tile_about(std::int64_t count, std::int64_t width, const Rows<T>& ro
       store(centre + i, at);
       store(origin + i, C::origin(at));
     }
-    reduce_tile<typename C::Total>(n, width, RowDistances<T>{part, origin}, total);
+    reduce_tile<typename C::Total>(n, width, RowDistances<T>{part, origin, n}, total);
     for (std::int64_t i = 0; i < width; i += lanes<T>) {
       Part<V> all{load(centre + i), load(total + i)};
       if (begin > 0)
@@ -280,6 +289,60 @@ void reduce_about(std::int64_t outer, std::int64_t count, std::int64_t inner, co
   for_tiles(outer, count, inner, in, out, [&](std::int64_t width, const Rows<T>& rows, T* to) {
     reduce_tile_about<C>(count, width, rows, to);
   });
+}
+
+// Where the largest stands, or NaN if there is one.
+template <class V>
+auto attains(const V& x, const V& largest) {
+  return (x == largest) | is_nan(x);
+}
+
+template <class T>
+void argmax_rows(std::int64_t outer, std::int64_t count, const T* in, std::int64_t* out) {
+  using V = Batch<T>;
+  const std::int64_t grain = std::max<std::int64_t>(1, elementwise_grain / count);
+  for_ranges(outer, grain, [&](std::int64_t o, std::int64_t end) {
+    if (count <= lanes<T>)
+      for (; o < end; o += lanes<T>) {
+        const ShortRows<T> x(in + o * count, end - o, count);
+        const V most = x.template reduced<Maximum>();
+        V place(T(0));
+        for (auto k = static_cast<std::size_t>(count); k-- > 0;)
+          place = xsimd::select(attains(x.columns[k], most), V(static_cast<T>(k)), place);
+        alignas(64) T places[V::size];
+        place.store_aligned(places);
+        std::copy_n(places, x.rows, out + o);
+      }
+    for (; o < end; ++o) {
+      const T* const row = in + o * count;
+      const V most(reduce_run<Maximum>(count, Ahead<T>{row}));
+      std::int64_t at = 0;
+      while (!xsimd::any(attains(load(row + at), most))) at += lanes<T>;
+      while (!xsimd::any(attains(V(row[at]), most))) ++at;
+      out[o] = at;
+    }
+  });
+}
+
+template <class T>
+void argmax_tile(std::int64_t count, std::int64_t width, const Rows<T>& rows, std::int64_t* out) {
+  using V = Batch<T>;
+  constexpr std::int64_t countable = std::int64_t{1} << 20;  // in T
+  alignas(64) T best[tile], place[tile];
+  std::fill_n(best, tile, static_cast<T>(Maximum::identity));
+  std::fill_n(out, width, 0);
+  for (std::int64_t begin = 0; begin < count; begin += countable) {
+    std::fill_n(place, tile, T(-1));  // not among these rows
+    for (std::int64_t r = begin; r < std::min(count, begin + countable); ++r)
+      for (std::int64_t i = 0; i < width; i += lanes<T>) {
+        const V x = rows.at(r, i), before = load(best + i);
+        const auto better = (x > before) | (is_nan(x) & (before == before));
+        store(best + i, xsimd::select(better, x, before));
+        store(place + i, xsimd::select(better, V(static_cast<T>(r - begin)), load(place + i)));
+      }
+    for (std::int64_t i = 0; i < width; ++i)
+      if (place[i] >= 0) out[i] = begin + static_cast<std::int64_t>(place[i]);
+  }
 }
 
 }  // namespace
@@ -309,40 +372,11 @@ template <class T>
 void argmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
             std::int64_t* out) {
   if (outer * inner == 0) return;
-  if (inner == 1)
-    return for_ranges(outer, std::max<std::int64_t>(1, elementwise_grain / count),
-                      [&](std::int64_t o, std::int64_t end) {
-                        for (; o < end; ++o) {
-                          const T* const row = in + o * count;
-                          const T most = reduce_run<Maximum>(count, Ahead<T>{row});
-                          const T* const at = std::isnan(most)
-                                                  ? std::find_if(row, row + count,
-                                                                 [](T x) { return std::isnan(x); })
-                                                  : std::find(row, row + count, most);
-                          out[o] = at - row;
-                        }
-                      });
-  const std::int64_t tiles = (inner + tile - 1) / tile;
-  const std::int64_t work = count * std::min(inner, tile);
-  for_ranges(outer * tiles, std::max<std::int64_t>(1, elementwise_grain / work),
-             [&](std::int64_t k, std::int64_t end) {
-               T best[tile];
-               for (; k < end; ++k) {
-                 const std::int64_t begin = k % tiles * tile, width = std::min(tile, inner - begin);
-                 const T* from = in + k / tiles * count * inner + begin;
-                 std::int64_t* const place = out + k / tiles * inner + begin;
-                 std::copy_n(from, width, best);
-                 std::fill_n(place, width, 0);
-                 for (std::int64_t r = 1; r < count; ++r) {
-                   from += inner;
-                   for (std::int64_t i = 0; i < width; ++i) {
-                     const bool better = !(from[i] <= best[i]) && best[i] == best[i];
-                     best[i] = better ? from[i] : best[i];
-                     place[i] = better ? r : place[i];
-                   }
-                 }
-               }
-             });
+  if (inner == 1) return argmax_rows(outer, count, in, out);
+  for_tiles(outer, count, inner, in, out,
+            [&](std::int64_t width, const Rows<T>& rows, std::int64_t* to) {
+              argmax_tile(count, width, rows, to);
+            });
 }
 
 template void argmax(std::int64_t, std::int64_t, std::int64_t, const float*, std::int64_t*);

@@ -216,4 +216,6 @@ TEMPLATE_TEST_CASE("argmax of large tensors", "[large]", float, double) {
             return best;
           }) == 0);
   }
+  const Tensor last = argmax(reshape(arange(2'200'002, dtype), {1'100'001, 2}), 0);
+  CHECK(identical(last, Tensor{1'100'000, 1'100'000}));
 }
