@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/runs.hpp"
@@ -14,6 +13,8 @@ namespace {
 
 // Rows that are combined one after the other before the next run begins.
 constexpr std::int64_t run_rows = 256;
+// Columns that are reduced together.
+constexpr std::int64_t tile = 1024;
 
 template <class R, class T>
 void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
@@ -43,10 +44,18 @@ void reduce_rows(std::int64_t outer, std::int64_t count, const T* in, T* out) {
     out[o] = reduce_run<typename R::Parts>(runs, Moving<T>{partial + o * runs});
 }
 
+// Rows of a matrix.
+template <class T>
+struct Rows {
+  const T* from;
+  std::int64_t stride;
+  Batch<T> at(std::int64_t r, std::int64_t i) const { return load(from + r * stride + i); }
+  void fetch(std::int64_t r, std::int64_t i) const { fetch_ahead(from + r * stride + i); }
+};
+
 // A few columns whose running values stay in registers.
-template <class R, int batches, class T>
-void reduce_narrow(std::int64_t count, std::int64_t stride, std::int64_t width, const T* in,
-                   T* out) {
+template <class R, int batches, class In, class T>
+void reduce_narrow(std::int64_t count, std::int64_t width, const In& in, T* out) {
   using V = Batch<T>;
   const V identity(static_cast<T>(R::identity));
   std::array<V, batches> total;
@@ -56,9 +65,9 @@ void reduce_narrow(std::int64_t count, std::int64_t stride, std::int64_t width, 
     run.fill(identity);
     for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
       for (std::size_t b = 0; b < batches; ++b) {
-        const T* const from = in + r * stride + static_cast<std::int64_t>(b) * lanes<T>;
-        fetch_ahead(from);
-        run[b] = R::combine(run[b], R::of(load(from)));
+        const auto i = static_cast<std::int64_t>(b) * lanes<T>;
+        in.fetch(r, i);
+        run[b] = R::combine(run[b], R::of(in.at(r, i)));
       }
     for (std::size_t b = 0; b < batches; ++b) total[b] = R::combine(total[b], run[b]);
   }
@@ -68,26 +77,38 @@ void reduce_narrow(std::int64_t count, std::int64_t stride, std::int64_t width, 
 }
 
 // Many columns: running values in the first-level cache, whole lines of every row.
-template <class R, class T>
-void reduce_wide(std::int64_t count, std::int64_t stride, std::int64_t width, const T* in, T* out) {
-  constexpr std::int64_t tile = 1024;
+template <class R, class In, class T>
+void reduce_wide(std::int64_t count, std::int64_t width, const In& in, T* out) {
   alignas(64) T total[tile], run[tile];
   std::fill_n(total, tile, static_cast<T>(R::identity));
   for (std::int64_t begin = 0; begin < count; begin += run_rows) {
     std::fill_n(run, tile, static_cast<T>(R::identity));
     for (std::int64_t r = begin; r < std::min(count, begin + run_rows); ++r)
       for (std::int64_t i = 0; i < width; i += lanes<T>)
-        store(run + i, R::combine(load(run + i), R::of(load(in + r * stride + i))));
+        store(run + i, R::combine(load(run + i), R::of(in.at(r, i))));
     for (std::int64_t i = 0; i < width; i += lanes<T>)
       store(total + i, R::combine(load(total + i), load(run + i)));
   }
   std::copy_n(total, width, out);
 }
 
-template <class R, class T>
-void reduce_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
-                    T* out) {
-  constexpr std::int64_t tile = 1024;
+// Columns that fit a tile.
+template <class R, class In, class T>
+void reduce_tile(std::int64_t count, std::int64_t width, const In& in, T* out) {
+  if (width <= lanes<T>)
+    reduce_narrow<R, 1>(count, width, in, out);
+  else if (width <= 2 * lanes<T>)
+    reduce_narrow<R, 2>(count, width, in, out);
+  else if (width <= 4 * lanes<T> && width > 3 * lanes<T>)
+    reduce_narrow<R, 4>(count, width, in, out);
+  else
+    reduce_wide<R>(count, width, in, out);
+}
+
+// one(width, rows, out) for each tile of columns.
+template <class T, class Out, class One>
+void for_tiles(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, Out* out,
+               const One& one) {
   const std::int64_t tiles = (inner + tile - 1) / tile;
   const std::int64_t work = count * std::min(inner, tile);
   const std::int64_t grain = outer * tiles * work <= elementwise_grain
@@ -96,27 +117,232 @@ void reduce_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, 
   for_ranges(outer * tiles, grain, [&](std::int64_t k, std::int64_t end) {
     for (; k < end; ++k) {
       const std::int64_t o = k / tiles, begin = k % tiles * tile;
-      const std::int64_t width = std::min(tile, inner - begin);
-      const T* from = in + o * count * inner + begin;
-      T* to = out + o * inner + begin;
-      if (width <= lanes<T>)
-        reduce_narrow<R, 1>(count, inner, width, from, to);
-      else if (width <= 2 * lanes<T>)
-        reduce_narrow<R, 2>(count, inner, width, from, to);
-      else if (width <= 4 * lanes<T> && width > 3 * lanes<T>)
-        reduce_narrow<R, 4>(count, inner, width, from, to);
-      else
-        reduce_wide<R>(count, inner, width, from, to);
+      one(std::min(tile, inner - begin), Rows<T>{in + o * count * inner + begin, inner},
+          out + o * inner + begin);
     }
   });
 }
 
 template <class R, class T>
 void reduce_with(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, T* out) {
-  if (inner == 1)
-    reduce_rows<R>(outer, count, in, out);
-  else
-    reduce_columns<R>(outer, count, inner, in, out);
+  if (inner == 1) return reduce_rows<R>(outer, count, in, out);
+  for_tiles(outer, count, inner, in, out, [&](std::int64_t width, const Rows<T>& rows, T* to) {
+    reduce_tile<R>(count, width, rows, to);
+  });
+}
+
+// Sums over the distances to a centre, which is a reduction itself. Each part is read twice while
+// it is in the cache, and has a centre of its own; the parts are merged.
+template <class V>
+struct Part {
+  V centre, total;
+};
+
+struct SquaredDistances {
+  using Centre = Sum;
+  using Total = Squares;
+  template <class V>
+  static V centre(const V& sum, std::int64_t count) {
+    return sum / constant<V>(static_cast<double>(count));
+  }
+  template <class V>
+  static V origin(const V& centre) {
+    return centre;
+  }
+  // Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample
+  // variances.
+  template <class V>
+  static Part<V> merged(const Part<V>& a, std::int64_t count_a, const Part<V>& b,
+                        std::int64_t count_b) {
+    const double share = static_cast<double>(count_b) / static_cast<double>(count_a + count_b);
+    const V apart = b.centre - a.centre;
+    return {a.centre + apart * constant<V>(share),
+            a.total + b.total + apart * apart * constant<V>(static_cast<double>(count_a) * share)};
+  }
+  template <class V>
+  static V result(const Part<V>& a) {
+    return a.total;
+  }
+};
+
+struct LogSumExp {
+  using Centre = Maximum;
+  using Total = Exponentials;
+  template <class V>
+  static V centre(const V& largest, std::int64_t) {
+    return largest;
+  }
+  // The largest, unless that is infinite itself.
+  template <class V>
+  static V origin(const V& centre) {
+    const V infinity = constant<V>(std::numeric_limits<double>::infinity());
+    return xsimd::select(xsimd::abs(centre) == infinity, V(0), centre);
+  }
+  template <class V>
+  static Part<V> merged(const Part<V>& a, std::int64_t, const Part<V>& b, std::int64_t) {
+    const V largest = Maximum::combine(a.centre, b.centre), from = origin(largest);
+    return {largest, a.total * xsimd::exp(a.centre - from) + b.total * xsimd::exp(b.centre - from)};
+  }
+  template <class V>
+  static V result(const Part<V>& a) {
+    return xsimd::log(a.total) + origin(a.centre);
+  }
+};
+
+// Distances of a part that is in the cache; meanwhile the next one, `after` elements on, is
+// fetched.
+template <class T>
+struct Distance {
+  const T* from;
+  Batch<T> origin;
+  std::int64_t after;
+  Batch<T> at(std::int64_t i) const {
+    __builtin_prefetch(from + i + after);
+    return load(from + i) - origin;
+  }
+};
+
+template <class C, class T>
+void reduce_rows_about(std::int64_t outer, std::int64_t count, const T* in, T* out) {
+  using V = Batch<T>;
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, elementwise_grain / std::clamp<std::int64_t>(count, 1, run_length));
+  if (count <= lanes<T>)
+    return for_ranges(outer, grain, [&](std::int64_t o, std::int64_t end) {
+      for (; o < end; o += lanes<T>) {
+        ShortRows<T> x(in + o * count, end - o, count);
+        const V centre = C::centre(x.template reduced<typename C::Centre>(), count);
+        x.change([origin = C::origin(centre)](const V& v) { return v - origin; });
+        const V total = x.template reduced<typename C::Total>();
+        store_first(out + o, C::result(Part<V>{centre, total}), std::min(lanes<T>, end - o));
+      }
+    });
+  const std::int64_t runs = (count + run_length - 1) / run_length, parts = outer * runs;
+  const auto length = [&](std::int64_t run) {
+    return std::min(run_length, count - run * run_length);
+  };
+  const BufferRef buffer(static_cast<std::uint64_t>(2 * parts) * sizeof(T));
+  T* const centres = reinterpret_cast<T*>(buffer.data());
+  T* const totals = centres + parts;
+  for_ranges(parts, grain, [&](std::int64_t k, std::int64_t end) {
+    for (; k < end; ++k) {
+      const std::int64_t o = k / runs, run = k % runs, n = length(run), at = run * outer + o;
+      const T* const from = in + o * count + run * run_length;
+      const V centre = C::centre(V(reduce_run<typename C::Centre>(n, Ahead<T>{from})), n);
+      store_first(centres + at, centre, 1);
+      totals[at] = reduce_run<typename C::Total>(n, Distance<T>{from, C::origin(centre), n});
+    }
+  });
+  for (std::int64_t o = 0; o < outer; o += lanes<T>) {
+    Part<V> all{load(centres + o), load(totals + o)};
+    for (std::int64_t run = 1; run < runs; ++run)
+      all = C::merged(all, run * run_length,
+                      Part<V>{load(centres + run * outer + o), load(totals + run * outer + o)},
+                      length(run));
+    store_first(out + o, C::result(all), std::min(lanes<T>, outer - o));
+  }
+}
+
+template <class T>
+struct RowDistances {
+  Rows<T> rows;
+  const T* origin;
+  std::int64_t after;
+  Batch<T> at(std::int64_t r, std::int64_t i) const {
+    __builtin_prefetch(rows.from + (r + after) * rows.stride + i);
+    return rows.at(r, i) - load(origin + i);
+  }
+  void fetch(std::int64_t, std::int64_t) const {}
+};
+
+template <class C, class T>
+void reduce_tile_about(std::int64_t count, std::int64_t width, const Rows<T>& rows, T* out) {
+  using V = Batch<T>;
+  const std::int64_t part_rows = std::clamp<std::int64_t>(elementwise_grain / width, 64, 1024);
+  alignas(64) T centre[tile], origin[tile], total[tile], all_centre[tile], all_total[tile];
+  for (std::int64_t begin = 0; begin == 0 || begin < count; begin += part_rows) {
+    const std::int64_t n = std::min(part_rows, count - begin);
+    const Rows<T> part{rows.from + begin * rows.stride, rows.stride};
+    reduce_tile<typename C::Centre>(n, width, part, centre);
+    for (std::int64_t i = 0; i < width; i += lanes<T>) {
+      const V at = C::centre(load(centre + i), n);
+      store(centre + i, at);
+      store(origin + i, C::origin(at));
+    }
+    reduce_tile<typename C::Total>(n, width, RowDistances<T>{part, origin, n}, total);
+    for (std::int64_t i = 0; i < width; i += lanes<T>) {
+      Part<V> all{load(centre + i), load(total + i)};
+      if (begin > 0)
+        all = C::merged(Part<V>{load(all_centre + i), load(all_total + i)}, begin, all, n);
+      store(all_centre + i, all.centre);
+      store(all_total + i, all.total);
+    }
+  }
+  for (std::int64_t i = 0; i < width; i += lanes<T>)
+    store_first(out + i, C::result(Part<V>{load(all_centre + i), load(all_total + i)}),
+                std::min(lanes<T>, width - i));
+}
+
+template <class C, class T>
+void reduce_about(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, T* out) {
+  if (inner == 1) return reduce_rows_about<C>(outer, count, in, out);
+  for_tiles(outer, count, inner, in, out, [&](std::int64_t width, const Rows<T>& rows, T* to) {
+    reduce_tile_about<C>(count, width, rows, to);
+  });
+}
+
+// Where the largest stands, or NaN if there is one.
+template <class V>
+auto attains(const V& x, const V& largest) {
+  return (x == largest) | is_nan(x);
+}
+
+template <class T>
+void argmax_rows(std::int64_t outer, std::int64_t count, const T* in, std::int64_t* out) {
+  using V = Batch<T>;
+  const std::int64_t grain = std::max<std::int64_t>(1, elementwise_grain / count);
+  for_ranges(outer, grain, [&](std::int64_t o, std::int64_t end) {
+    if (count <= lanes<T>)
+      for (; o < end; o += lanes<T>) {
+        const ShortRows<T> x(in + o * count, end - o, count);
+        const V most = x.template reduced<Maximum>();
+        V place(T(0));
+        for (auto k = static_cast<std::size_t>(count); k-- > 0;)
+          place = xsimd::select(attains(x.columns[k], most), V(static_cast<T>(k)), place);
+        alignas(64) T places[V::size];
+        place.store_aligned(places);
+        std::copy_n(places, x.rows, out + o);
+      }
+    for (; o < end; ++o) {
+      const T* const row = in + o * count;
+      const V most(reduce_run<Maximum>(count, Ahead<T>{row}));
+      std::int64_t at = 0;
+      while (!xsimd::any(attains(load(row + at), most))) at += lanes<T>;
+      while (!xsimd::any(attains(V(row[at]), most))) ++at;
+      out[o] = at;
+    }
+  });
+}
+
+template <class T>
+void argmax_tile(std::int64_t count, std::int64_t width, const Rows<T>& rows, std::int64_t* out) {
+  using V = Batch<T>;
+  constexpr std::int64_t countable = std::int64_t{1} << 20;  // in T
+  alignas(64) T best[tile], place[tile];
+  std::fill_n(best, tile, static_cast<T>(Maximum::identity));
+  std::fill_n(out, width, 0);
+  for (std::int64_t begin = 0; begin < count; begin += countable) {
+    std::fill_n(place, tile, T(-1));  // not among these rows
+    for (std::int64_t r = begin; r < std::min(count, begin + countable); ++r)
+      for (std::int64_t i = 0; i < width; i += lanes<T>) {
+        const V x = rows.at(r, i), before = load(best + i);
+        const auto better = (x > before) | (is_nan(x) & (before == before));
+        store(best + i, xsimd::select(better, x, before));
+        store(place + i, xsimd::select(better, V(static_cast<T>(r - begin)), load(place + i)));
+      }
+    for (std::int64_t i = 0; i < width; ++i)
+      if (place[i] >= 0) out[i] = begin + static_cast<std::int64_t>(place[i]);
+  }
 }
 
 }  // namespace
@@ -135,6 +361,10 @@ void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t
       return reduce_with<Maximum>(outer, count, inner, in, out);
     case Reduction::minimum:
       return reduce_with<Minimum>(outer, count, inner, in, out);
+    case Reduction::squared_distances:
+      return reduce_about<SquaredDistances>(outer, count, inner, in, out);
+    case Reduction::log_sum_exp:
+      return reduce_about<LogSumExp>(outer, count, inner, in, out);
   }
 }
 
@@ -142,41 +372,11 @@ template <class T>
 void argmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
             std::int64_t* out) {
   if (outer * inner == 0) return;
-  if (inner == 1)
-    return for_ranges(outer, std::max<std::int64_t>(1, elementwise_grain / count),
-                      [&](std::int64_t o, std::int64_t end) {
-                        for (; o < end; ++o) {
-                          const T* const row = in + o * count;
-                          const T most = reduce_run<Maximum>(count, Ahead<T>{row});
-                          const T* const at = std::isnan(most)
-                                                  ? std::find_if(row, row + count,
-                                                                 [](T x) { return std::isnan(x); })
-                                                  : std::find(row, row + count, most);
-                          out[o] = at - row;
-                        }
-                      });
-  constexpr std::int64_t tile = 512;
-  const std::int64_t tiles = (inner + tile - 1) / tile;
-  const std::int64_t work = count * std::min(inner, tile);
-  for_ranges(outer * tiles, std::max<std::int64_t>(1, elementwise_grain / work),
-             [&](std::int64_t k, std::int64_t end) {
-               T best[tile];
-               for (; k < end; ++k) {
-                 const std::int64_t begin = k % tiles * tile, width = std::min(tile, inner - begin);
-                 const T* from = in + k / tiles * count * inner + begin;
-                 std::int64_t* const place = out + k / tiles * inner + begin;
-                 std::copy_n(from, width, best);
-                 std::fill_n(place, width, 0);
-                 for (std::int64_t r = 1; r < count; ++r) {
-                   from += inner;
-                   for (std::int64_t i = 0; i < width; ++i) {
-                     const bool better = !(from[i] <= best[i]) && best[i] == best[i];
-                     best[i] = better ? from[i] : best[i];
-                     place[i] = better ? r : place[i];
-                   }
-                 }
-               }
-             });
+  if (inner == 1) return argmax_rows(outer, count, in, out);
+  for_tiles(outer, count, inner, in, out,
+            [&](std::int64_t width, const Rows<T>& rows, std::int64_t* to) {
+              argmax_tile(count, width, rows, to);
+            });
 }
 
 template void argmax(std::int64_t, std::int64_t, std::int64_t, const float*, std::int64_t*);

@@ -5,11 +5,11 @@
 
 namespace xg::kernels {
 
-enum class Reduction { sum, squares, product, maximum, minimum };
+enum class Reduction { sum, squares, product, maximum, minimum, squared_distances, log_sum_exp };
 
-/// out[o][i] = the reduction of in[o][0..count)[i]; `squares` is the sum of squares. The order of
-/// combination depends on the extents alone. NaN wins in maximum and minimum. Over nothing: 0, 1,
-/// -inf, +inf.
+/// out[o][i] = the reduction of in[o][0..count)[i]; `squares` is the sum of squares,
+/// `squared_distances` that of the distances to the mean. The order of combination depends on the
+/// extents alone. NaN wins in maximum and minimum. Over nothing: 0, 0, 1, -inf, +inf, 0, -inf.
 template <class T>
 void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
             T* out);

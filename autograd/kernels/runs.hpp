@@ -29,6 +29,12 @@ struct Squares : Sum {
     return x * x;
   }
 };
+struct Exponentials : Sum {
+  template <class V>
+  static V of(const V& x) {
+    return xsimd::exp(x);
+  }
+};
 struct Product : Itself {
   using Parts = Product;
   static constexpr double identity = 1;

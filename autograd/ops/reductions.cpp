@@ -187,9 +187,10 @@ struct Var : Over<Var> {
   static constexpr auto name = "var", symbol = "var";
   static constexpr Keep keeps = Keep::inputs;
   static constexpr bool of_nothing = true;
-  Tensor forward(Inputs x, const Shape&) const {
+  Tensor forward(Inputs x, const Shape& shape) const {
     const NoRecording scope;
-    return squared_norm(x[0] - mean(x[0], axes, true), axes, keepdims) / divisor(x[0].shape());
+    return reduce(Reduction::squared_distances, x[0], normalised(x[0].shape()), shape) /
+           divisor(x[0].shape());
   }
   // 2 (x − mean) / (n − ddof); what the mean itself contributes sums to zero.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
@@ -330,13 +331,7 @@ struct LogSumExp : Over<LogSumExp> {
   static constexpr Keep keeps = Keep::inputs | Keep::output;
   static constexpr bool of_nothing = true;  // ln 0 = -inf
   Tensor forward(Inputs x, const Shape& shape) const {
-    const NoRecording scope;
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    if (count(x[0].shape()) == 0) return Tensor::full(shape, -infinity, x[0].dtype());
-    // Shifted by the largest element, unless that is infinite itself.
-    const Tensor largest = max(x[0], axes, true);
-    const Tensor shift = where(equal(abs(largest), infinity), 0, largest);
-    return reshape(log(sum(exp(x[0] - shift), axes, true)) + shift, shape);
+    return reduce(Reduction::log_sum_exp, x[0], normalised(x[0].shape()), shape);
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
     return expanded(g, r) * weights(r);

@@ -116,8 +116,8 @@ TEMPLATE_TEST_CASE("rows of every short length", "[large]", float, double) {
       INFO(rows << " x " << count);
       const Tensor x = numbers({rows, count}, -3, 3, 1, dtype);
       const View<TestType> in(x);
-      Tensor total = Tensor::uninitialised({rows}, dtype), largest = total + 0, weights = x + 0,
-             logs = x + 0;
+      Tensor total = Tensor::uninitialised({rows}, dtype), largest = total + 0, spread = total + 0,
+             all_logs = total + 0, weights = x + 0, logs = x + 0;
       for (std::int64_t r = 0; r < rows; ++r) {
         double sum = 0, most = -infinity, scale = 0;
         for (std::int64_t c = 0; c < count; ++c) {
@@ -126,6 +126,12 @@ TEMPLATE_TEST_CASE("rows of every short length", "[large]", float, double) {
           scale += std::exp(v);
           most = std::max(most, v);
         }
+        double squares = 0;
+        for (std::int64_t c = 0; c < count; ++c)
+          squares += std::pow(in(r, c) - sum / static_cast<double>(count), 2);
+        spread.exclusive_data<TestType>()[r] =
+            static_cast<TestType>(squares / static_cast<double>(count));
+        all_logs.exclusive_data<TestType>()[r] = static_cast<TestType>(std::log(scale));
         total.exclusive_data<TestType>()[r] = static_cast<TestType>(sum);
         largest.exclusive_data<TestType>()[r] = static_cast<TestType>(most);
         for (std::int64_t c = 0; c < count; ++c) {
@@ -137,6 +143,8 @@ TEMPLATE_TEST_CASE("rows of every short length", "[large]", float, double) {
       CHECK(difference(sum(x, 1), total, 0, 100 * tolerance) == "");
       CHECK(identical(max(x, 1), largest));
       CHECK(identical(-min(-x, -1), largest));
+      CHECK(difference(var(x, 1), spread, 10 * tolerance, 10 * tolerance) == "");
+      CHECK(difference(logsumexp(x, 1), all_logs, 10 * tolerance, 10 * tolerance) == "");
       CHECK(difference(softmax(x), weights, 10 * tolerance, tolerance) == "");
       CHECK(difference(log_softmax(x), logs, 10 * tolerance, 10 * tolerance) == "");
     }
@@ -208,4 +216,6 @@ TEMPLATE_TEST_CASE("argmax of large tensors", "[large]", float, double) {
             return best;
           }) == 0);
   }
+  const Tensor last = argmax(reshape(arange(2'200'002, dtype), {1'100'001, 2}), 0);
+  CHECK(identical(last, Tensor{1'100'000, 1'100'000}));
 }

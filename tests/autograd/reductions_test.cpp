@@ -47,6 +47,8 @@ double naive_logsumexp(const Group& g) {
   return std::log(total);
 }
 
+Tensor variance(const Tensor& x, const Axes& axes, bool keepdims) { return var(x, axes, keepdims); }
+
 struct Row {
   const char* name;
   Reduction function;
@@ -57,7 +59,7 @@ const Row rows[] = {
     {"sum", sum, naive_sum, true},
     {"squared_norm", squared_norm, naive_squared_norm, true},
     {"mean", mean, naive_mean, false},
-    {"var", [](const Tensor& x, const Axes& a, bool k) { return var(x, a, k); }, naive_var, false},
+    {"var", variance, naive_var, false},
     {"prod", prod, naive_prod, true},
     {"max", max, naive_max, false},
     {"min", min, naive_min, false},
@@ -180,6 +182,49 @@ TEST_CASE("float32 sums of many numbers stay accurate", "[reductions]") {
   }
 }
 
+TEST_CASE("variances and logarithms of sums are put together from parts", "[reductions]") {
+  constexpr std::int64_t n = 100'003;
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const std::int64_t columns : {1, 2, 5, 40, 100}) {
+      INFO(dtype << ", " << columns << " columns");
+      // Far from zero, and growing, so that the parts' centres differ.
+      const Tensor ramp = reshape(arange(n, DType::float64) * (20.0 / (n - 1)) + 100, {n, 1});
+      const Tensor x = cast(broadcast_to(ramp, {n, columns}), dtype);
+      const double epsilon = dtype == DType::float32 ? 1e-4 : 1e-11;
+      const double spread = 400.0 / 12 * (n + 1) / (n - 1);
+      double scale = 0;
+      for (std::int64_t i = 0; i < n; ++i)
+        scale += std::exp(20.0 * static_cast<double>(i) / (n - 1));
+      for (const Tensor& v : {var(x, 0), var(transpose(x), 1), var(-x, 0)})
+        for (std::int64_t c = 0; c < columns; ++c)
+          CHECK(v.at({c}) == Approx(spread).epsilon(epsilon));
+      for (const Tensor& v : {logsumexp(x, 0), logsumexp(transpose(x), 1)})
+        for (std::int64_t c = 0; c < columns; ++c)
+          CHECK(v.at({c}) == Approx(100 + std::log(scale)).epsilon(epsilon));
+    }
+}
+
+TEST_CASE("logsumexp knows NaN and infinities in whatever part they stand", "[reductions]") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const std::int64_t n : {3, 70, 70'000})
+      for (const std::int64_t at : {std::int64_t{0}, n / 2, n - 1})
+        for (const auto& [rest, one, expected] : {std::array{-infinity, -500., -500.},
+                                                  {-infinity, infinity, infinity},
+                                                  {-infinity, -infinity, -infinity},
+                                                  {0., infinity, infinity},
+                                                  {0., not_a_number, not_a_number},
+                                                  {-infinity, not_a_number, not_a_number}}) {
+          INFO(dtype << ", " << one << " at " << at << " of " << n << " times " << rest);
+          Tensor x = full({n}, rest, dtype);
+          visit_floating(dtype, [&, value = one]<class T>(T) {
+            x.exclusive_data<T>()[at] = static_cast<T>(value);
+          });
+          const Tensor columns = broadcast_to(reshape(x, {n, 1}), {n, 70});
+          for (const double value : {logsumexp(x).item(), logsumexp(columns, 0).at({69})})
+            CHECK((std::isnan(expected) ? std::isnan(value) : value == expected));
+        }
+}
+
 TEST_CASE("reductions and elementwise loops do not depend on the number of threads",
           "[reductions]") {
   const auto compute = [] {
@@ -188,7 +233,7 @@ TEST_CASE("reductions and elementwise loops do not depend on the number of threa
       for (const Shape& shape :
            {Shape{300001}, Shape{3, 100003}, Shape{100003, 3}, Shape{517, 611}}) {
         const Tensor x = numbers(shape, -1, 1, 3, dtype);
-        for (const auto f : {Reduction(sum), Reduction(mean), Reduction(max), Reduction(logsumexp)})
+        for (const Reduction f : {sum, mean, max, logsumexp, variance})
           for (const Axes& axes : {Axes{}, Axes{0}, Axes{-1}}) results.push_back(f(x, axes, false));
         results.push_back(tanh(x) * x);
         results.push_back(softmax(x));
