@@ -193,8 +193,8 @@ TEST_CASE("large tensors are cut, put together and gathered", "[large]") {
 
 TEMPLATE_TEST_CASE("argmax of large tensors", "[large]", float, double) {
   constexpr DType dtype = dtype_of<TestType>;
-  for (const auto& [rows, columns] :
-       {std::pair<std::int64_t, std::int64_t>{301, 1301}, {20011, 10}, {3, 70001}, {70001, 3}}) {
+  for (const Shape& shape : {Shape{301, 1301}, {20011, 10}, {3, 70001}, {70001, 3}}) {
+    const std::int64_t rows = shape[0], columns = shape[1];
     INFO(rows << " x " << columns);
     // Small whole numbers, so that the largest stands in many places, and some that are NaN.
     Tensor x = numbers({rows, columns}, 0, 9, 1, dtype);
