@@ -30,6 +30,13 @@ template <class T>
 void store(T* to, const Batch<T>& batch) {
   batch.store_unaligned(to);
 }
+/// The first `count` elements; zeros behind them.
+template <class T>
+Batch<T> load_first(const T* from, std::int64_t count) {
+  alignas(64) T lane[Batch<T>::size] = {};
+  std::memcpy(lane, from, static_cast<std::size_t>(count) * sizeof(T));
+  return Batch<T>::load_aligned(lane);
+}
 template <class T>
 void store_first(T* to, const Batch<T>& batch, std::int64_t count) {
   alignas(64) T lane[Batch<T>::size];

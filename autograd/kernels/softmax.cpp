@@ -8,21 +8,31 @@
 namespace xg::kernels {
 namespace {
 
+/// What has been written, read back; behind `room` elements another thread may be writing.
+template <class T>
+struct Written {
+  const T* from;
+  std::int64_t room;
+  Batch<T> at(std::int64_t i) const {
+    return i + lanes<T> <= room ? load(from + i) : load_first(from + i, room - i);
+  }
+};
 template <class T>
 struct ExpOf {
-  const T* from;
-  Batch<T> at(std::int64_t i) const { return xsimd::exp(load(from + i)); }
+  Written<T> x;
+  Batch<T> at(std::int64_t i) const { return xsimd::exp(x.at(i)); }
 };
 
 template <class T>
 void softmax_row(bool logarithm, std::int64_t n, std::int64_t room, const T* in, T* out) {
   using V = Batch<T>;
-  const Moving<T> x{in}, y{out};
+  const Moving<T> x{in};
+  const Written<T> y{out, room};
   const Fixed<T> largest{reduce_run<Maximum>(n, Ahead<T>{in})};
   const auto minus = [](const V& a, const V& b) { return a - b; };
   if (logarithm) {
     map_row(minus, n, room, out, x, largest);
-    map_row(minus, n, room, out, y, Fixed<T>{xsimd::log(V(reduce_run<Sum>(n, ExpOf<T>{out})))});
+    map_row(minus, n, room, out, y, Fixed<T>{xsimd::log(V(reduce_run<Sum>(n, ExpOf<T>{y})))});
   } else {
     map_row([](const V& a, const V& b) { return xsimd::exp(a - b); }, n, room, out, x, largest);
     const Fixed<T> total{reduce_run<Sum>(n, y)};
