@@ -32,8 +32,8 @@ void gemv_call(CBLAS_TRANSPOSE t, int rows, int columns, const double* a, int ld
 }
 
 // Multiplications from which on a product is cut, and the most rows or columns of the result in a
-// piece: enough that the pieces together cost little more than the whole (halves of 512 columns
-// 7 %).
+// piece: the pieces together cost one to seven per cent more than the whole, most where they are
+// columns.
 constexpr std::int64_t worth_cutting = std::int64_t{1} << 23, largest_piece = 512;
 // The least multiplications in a task of small products, and of one with a vector, which does
 // little but fetch numbers, perhaps from the other core's cache.
