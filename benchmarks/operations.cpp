@@ -6,7 +6,8 @@
 //
 // --mib is what inputs and output of the large rows hold together (256). Bytes are those that have
 // to move, counted from shapes: whatever an operation reads and writes beyond them shows as a lower
-// rate. Gradients are for all inputs.
+// rate. Gradients are for all inputs; the last figure is forward and backward together over
+// forward.
 #include <cblas.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
@@ -119,8 +120,8 @@ class Row {
     const double copy_rate = copied / time[0], gflops = flops_ / time[1] * 1e-9;
     if (is_product()) {
       const double all = sgemm * static_cast<double>(threads);
-      std::printf(" | %7.1f GFLOP/s %5.2f of sgemm %5.2f", gflops, gflops * 1e9 / all,
-                  2 * flops_ / time[2] / all);
+      std::printf(" | %7.1f GFLOP/s %5.2f of sgemm %5.2f %5.1f", gflops, gflops * 1e9 / all,
+                  2 * flops_ / time[2] / all, (time[1] + time[2]) / time[1]);
       return;
     }
     if (free_)
@@ -129,12 +130,12 @@ class Row {
       std::printf(" | %6.1f %5.2f %7.2f", bytes_ / time[1] * 1e-9, bytes_ / time[1] / copy_rate,
                   gflops);
     if (!differentiable_)
-      std::printf("       -      ");
+      std::printf("       -            ");
     else if (gradient_free_)
-      std::printf("    free      ");
+      std::printf("    free            ");
     else
-      std::printf("  %6.1f %5.2f", gradient_bytes_ / time[2] * 1e-9,
-                  gradient_bytes_ / time[2] / copy_rate);
+      std::printf("  %6.1f %5.2f %5.1f", gradient_bytes_ / time[2] * 1e-9,
+                  gradient_bytes_ / time[2] / copy_rate, (time[1] + time[2]) / time[1]);
   }
   std::string shapes() const {
     std::string result;
@@ -200,7 +201,7 @@ int main(int argc, char** argv) {
     const std::size_t threads = total == cached ? 1 : most_threads;
     std::printf("\n%zu KiB of inputs and output. On", total >> 10);
     for (std::size_t t = 1; t <= threads; ++t) std::printf("%s %zu", t == 1 ? "" : ", then", t);
-    std::printf(" thread%s: forward GB/s, of copy, GFLOP/s; gradient GB/s, of copy\n",
+    std::printf(" thread%s: forward GB/s, of copy, GFLOP/s; gradient GB/s, of copy, over forward\n",
                 threads == 1 ? "" : "s");
     for (const CatalogueEntry& entry : catalogue()) {
       if (!wanted.empty() && !wanted.contains(entry.name)) continue;

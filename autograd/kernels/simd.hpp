@@ -109,6 +109,12 @@ auto is_nan(const V& x) {
   return xsimd::isnan(x);
 }
 
+/// -1, 0 or 1; 0 and NaN stay what they are.
+template <class V>
+V sign(const V& x) {
+  return xsimd::select(x > V(0), V(1), xsimd::select(x < V(0), V(-1), x));
+}
+
 /// A batch in a form whose elements the compiler can move about.
 template <class T>
 struct Lanes {

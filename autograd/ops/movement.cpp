@@ -4,6 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/copy.hpp"
+#include "autograd/kernels/map.hpp"
 #include "autograd/kernels/transpose.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -187,15 +188,22 @@ struct BroadcastTo {
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       const T* in = x[0].data<T>();
       T* const to_all = out.exclusive_data<T>();
-      if (x[0].size() == 1) return void(std::fill_n(to_all, out.size(), *in));
       const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
+      const bool streamed = kernels::streams_rows<T>(out.size(), plan.row_length());
+      const auto itself = [](const auto& v) { return v; };
       kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
         plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
-          if (plan.row_stride(0) == 0)
-            std::fill_n(to_all + at, count, in[offset[0]]);
+          const T* const from = in + offset[0];
+          if (plan.row_stride(0) == 0 && streamed)
+            kernels::stream_row(itself, count, to_all + at, kernels::Fixed<T>{*from});
+          else if (plan.row_stride(0) == 0)
+            std::fill_n(to_all + at, count, *from);
+          else if (streamed)
+            kernels::stream_row(itself, count, to_all + at, kernels::Moving<T>{from});
           else
-            std::copy_n(in + offset[0], count, to_all + at);
+            std::copy_n(from, count, to_all + at);
         });
+        if (streamed) kernels::finish_streaming();
       });
     });
     return out;
