@@ -2,9 +2,10 @@
 // backward, on one thread and on two: bytes per second beside those of std::memcpy, or, for
 // products, FLOPs per second beside those of cblas_sgemm. All in float32.
 //
-//     operations [--mib N] [name...]
+//     operations [--small | --large] [--mib N] [name...]
 //
-// --mib is what inputs and output of the large rows hold together (256). Bytes are those that have
+// --small and --large print one of the two sizes alone, names only these operations, and --mib is
+// what inputs and output of the large rows hold together (256). Bytes are those that have
 // to move, counted from shapes: whatever an operation reads and writes beyond them shows as a lower
 // rate. Gradients are for all inputs; the last figure is forward and backward together over
 // forward.
@@ -187,10 +188,15 @@ void beside_raw_loops() {
 
 int main(int argc, char** argv) {
   std::size_t mib = 256;
+  bool small_rows = true, large_rows = true;
   std::set<std::string_view> wanted;
   for (int i = 1; i < argc; ++i)
     if (std::string_view(argv[i]) == "--mib" && i + 1 < argc)
       mib = std::strtoul(argv[++i], nullptr, 10);
+    else if (std::string_view(argv[i]) == "--small")
+      large_rows = false;
+    else if (std::string_view(argv[i]) == "--large")
+      small_rows = false;
     else
       wanted.insert(argv[i]);
   const std::size_t cached = 256u << 10, large = mib << 20;
@@ -198,6 +204,7 @@ int main(int argc, char** argv) {
   const double sgemm = sgemm_rate();
   std::printf("cblas_sgemm on one thread: %.1f GFLOP/s\n", sgemm * 1e-9);
   for (const std::size_t total : {cached, large}) {
+    if (!(total == cached ? small_rows : large_rows)) continue;
     const std::size_t threads = total == cached ? 1 : most_threads;
     std::printf("\n%zu KiB of inputs and output. On", total >> 10);
     for (std::size_t t = 1; t <= threads; ++t) std::printf("%s %zu", t == 1 ? "" : ", then", t);

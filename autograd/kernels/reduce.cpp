@@ -203,11 +203,7 @@ template <class T>
 struct RowDistances {
   Rows<T> rows;
   const T* origin;
-  std::int64_t after;
-  Batch<T> at(std::int64_t r, std::int64_t i) const {
-    __builtin_prefetch(rows.from + (r + after) * rows.stride + i);
-    return rows.at(r, i) - load(origin + i);
-  }
+  Batch<T> at(std::int64_t r, std::int64_t i) const { return rows.at(r, i) - load(origin + i); }
   void fetch(std::int64_t, std::int64_t) const {}
 };
 
@@ -226,7 +222,7 @@ void reduce_tile_about(std::int64_t count, std::int64_t width, const Rows<T>& ro
       store(centre + i, at);
       store(origin + i, C::origin(at));
     }
-    reduce_tile<typename C::Total>(n, width, RowDistances<T>{part, origin, n}, total);
+    reduce_tile<typename C::Total>(n, width, RowDistances<T>{part, origin}, total);
     for (std::int64_t i = 0; i < width; i += lanes<T>) {
       Part<V> all{load(centre + i), load(total + i)};
       if (begin > 0)

@@ -190,21 +190,30 @@ struct BroadcastTo {
       T* const to_all = out.exclusive_data<T>();
       const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
       const bool streamed = kernels::streams_rows<T>(out.size(), plan.row_length());
-      const auto itself = [](const auto& v) { return v; };
-      kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
-        plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
-          const T* const from = in + offset[0];
-          if (plan.row_stride(0) == 0 && streamed)
-            kernels::stream_row(itself, count, to_all + at, kernels::Fixed<T>{*from});
-          else if (plan.row_stride(0) == 0)
-            std::fill_n(to_all + at, count, *from);
-          else if (streamed)
-            kernels::stream_row(itself, count, to_all + at, kernels::Moving<T>{from});
-          else
-            std::copy_n(from, count, to_all + at);
+      const auto rows = [&](const auto& copy_row) {
+        kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+          plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
+            copy_row(in + offset[0], count, to_all + at);
+          });
+          if (streamed) kernels::finish_streaming();
         });
-        if (streamed) kernels::finish_streaming();
-      });
+      };
+      const bool repeats = plan.row_stride(0) == 0;  // one number for a row
+      if (streamed)
+        rows([&](const T* from, std::int64_t n, T* to_row) {
+          const auto itself = [](const auto& v) { return v; };
+          if (repeats)
+            kernels::stream_row(itself, n, to_row, kernels::Fixed<T>{*from});
+          else
+            kernels::stream_row(itself, n, to_row, kernels::Moving<T>{from});
+        });
+      else
+        rows([&](const T* from, std::int64_t n, T* to_row) {
+          if (repeats)
+            std::fill_n(to_row, n, *from);
+          else
+            std::copy_n(from, n, to_row);
+        });
     });
     return out;
   }
