@@ -10,6 +10,13 @@
 namespace xg::kernels {
 namespace {
 
+// aᵀ b (m, n) for a (k, m) and b (k, n).
+template <class T>
+struct OuterProducts {
+  std::int64_t m, n, k;
+  const T *a, *b;
+};
+
 // A tile of the result, as large as the registers hold beside a row of it from b and a number of a.
 constexpr int tile_rows = 6, tile_batches = sizeof(Batch<float>) == 64 ? 4 : 2;
 
@@ -21,10 +28,12 @@ template <int count, class F>
   (std::make_integer_sequence<int, count>{});
 }
 
-// put(r, q, sum) for batch q of row r of the tile at row i, column j.
-template <int rows, int batches, class T, class Put>
-[[gnu::flatten]] void tile(const OuterProducts<T>& x, std::int64_t i, std::int64_t j,
-                           const Put& put) {
+// store(offset, sum, count) for the numbers of the tile at row i and column j: `count` of
+// them, at an offset of the result. What is given is given by value, so that no store can be
+// thought to change it.
+template <int rows, int batches, class T, class Store>
+[[gnu::flatten]] void tile(OuterProducts<T> x, std::int64_t i, std::int64_t j, std::int64_t count,
+                           Store store) {
   Batch<T> sum[rows][batches];
   unrolled<rows>([&](auto r) { unrolled<batches>([&](auto q) { sum[r][q] = Batch<T>(T(0)); }); });
   const T *a = x.a + i, *b = x.b + j;
@@ -36,22 +45,18 @@ template <int rows, int batches, class T, class Put>
       unrolled<batches>([&](auto q) { sum[r][q] = sum[r][q] + number * row[q]; });
     });
   }
-  unrolled<rows>([&](auto r) { unrolled<batches>([&](auto q) { put(r, q, sum[r][q]); }); });
+  unrolled<rows>([&](auto r) {
+    unrolled<batches>([&](auto q) { store((i + r) * x.n + j + q * lanes<T>, sum[r][q], count); });
+  });
 }
 
-// store(offset, sum, count) for all numbers of the result, `count` of them at an offset.
+// `rows` rows from i on, of the columns [j, end).
 template <int rows, class T, class Store>
-void columns(const OuterProducts<T>& x, std::int64_t i, std::int64_t first, std::int64_t end,
+void columns(const OuterProducts<T>& x, std::int64_t i, std::int64_t j, std::int64_t end,
              const Store& store) {
-  std::int64_t j = first;
-  for (; j + tile_batches * lanes<T> <= end; j += tile_batches * lanes<T>)
-    tile<rows, tile_batches>(x, i, j, [&](int r, int q, const Batch<T>& sum) {
-      store((i + r) * x.n + j + q * lanes<T>, sum, lanes<T>);
-    });
-  for (; j < end; j += lanes<T>)
-    tile<rows, 1>(x, i, j, [&](int r, int, const Batch<T>& sum) {
-      store((i + r) * x.n + j, sum, std::min(end - j, lanes<T>));
-    });
+  constexpr std::int64_t width = tile_batches * lanes<T>;
+  for (; j + width <= end; j += width) tile<rows, tile_batches>(x, i, j, lanes<T>, store);
+  for (; j < end; j += lanes<T>) tile<rows, 1>(x, i, j, std::min(end - j, lanes<T>), store);
 }
 
 // Column by column of tiles, so that their part of b stays near.
@@ -66,19 +71,14 @@ void all(const OuterProducts<T>& x, const Store& store) {
   }
 }
 
-}  // namespace
-
+// Whole batches but at the end of a row.
 template <class T>
-void outer_products(const OuterProducts<T>& product, T* out) {
-  all(product, [out](std::int64_t at, const Batch<T>& sum, std::int64_t count) {
-    if (count == lanes<T>)
-      store(out + at, sum);
-    else
-      store_first(out + at, sum, count);
-  });
+void put(T* to, const Batch<T>& numbers, std::int64_t count) {
+  if (count == lanes<T>)
+    store(to, numbers);
+  else
+    store_first(to, numbers, count);
 }
-
-namespace {
 
 // The factors of a lazy product, whose buffer has m as `rows` and k as `columns`.
 template <class T>
@@ -86,13 +86,13 @@ OuterProducts<T> factors(const Buffer& product) {
   const auto data = [](const Buffer* buffer) {
     return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
   };
-  return {product.rows, static_cast<std::int64_t>(product.bytes / (product.rows * sizeof(T))),
-          product.columns, data(product.source), data(product.other)};
+  const auto width = static_cast<std::int64_t>(product.bytes / (product.rows * sizeof(T)));
+  return {product.rows, width, product.columns, data(product.source), data(product.other)};
 }
 
 // Beyond so many multiplications an update had better use both cores.
 constexpr std::int64_t most_multiplications = 1'000'000;
-// Beyond these many terms in a sum the library's product is faster.
+// So many rows of b, as wide as a tile, stay in the first-level cache.
 constexpr std::int64_t most_terms = 64;
 // A smaller result is no trouble to keep.
 constexpr std::int64_t least_bytes = 4 << 10;
@@ -108,8 +108,11 @@ BufferRef lazy_product(std::int64_t m, std::int64_t n, std::int64_t k, BufferRef
   return BufferRef::lazy(
       static_cast<std::uint64_t>(bytes), std::move(a), static_cast<std::uint32_t>(m),
       static_cast<std::uint32_t>(k),
-      [](const Buffer& self, std::byte* out) {
-        outer_products(factors<T>(self), reinterpret_cast<T*>(out));
+      [](const Buffer& self, std::byte* to) {
+        T* const out = reinterpret_cast<T*>(to);
+        all(factors<T>(self), [=](std::int64_t at, const Batch<T>& sum, std::int64_t count) {
+          put(out + at, sum, count);
+        });
       },
       std::move(b));
 }
@@ -118,16 +121,10 @@ template <class T>
 void add_product(const Buffer& product, T factor, const T* w, T* out) {
   const Batch<T> scale(factor);
   all(factors<T>(product), [=](std::int64_t at, const Batch<T>& sum, std::int64_t count) {
-    const Batch<T> result = load(w + at) + scale * sum;
-    if (count == lanes<T>)
-      store(out + at, result);
-    else
-      store_first(out + at, result, count);
+    put(out + at, load(w + at) + scale * sum, count);
   });
 }
 
-template void outer_products(const OuterProducts<float>&, float*);
-template void outer_products(const OuterProducts<double>&, double*);
 template BufferRef lazy_product<float>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
                                        BufferRef);
 template BufferRef lazy_product<double>(std::int64_t, std::int64_t, std::int64_t, BufferRef,

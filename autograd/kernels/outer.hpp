@@ -7,19 +7,8 @@
 
 namespace xg::kernels {
 
-/// aᵀ b (m, n) for a (k, m) and b (k, n).
-template <class T>
-struct OuterProducts {
-  std::int64_t m, n, k;
-  const T *a, *b;
-};
-
-/// out (m, n) = the product.
-template <class T>
-void outer_products(const OuterProducts<T>& product, T* out);
-
-/// The product as a buffer that is computed when it is first read, where that pays; otherwise
-/// nothing. a (k, m) and b (k, n) are in buffers that are not lazy. The gradient of a weight is
+/// aᵀ b as a buffer that is computed when it is first read, where that pays; otherwise nothing.
+/// a (k, m) and b (k, n) are in buffers that are not lazy. The gradient of a weight is
 /// such a product, and mostly read but once, by the update.
 template <class T>
 BufferRef lazy_product(std::int64_t m, std::int64_t n, std::int64_t k, BufferRef a, BufferRef b);
