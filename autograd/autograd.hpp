@@ -9,6 +9,7 @@
 #include "autograd/ops.hpp"
 #include "autograd/parameter.hpp"
 #include "autograd/random.hpp"
+#include "autograd/scope.hpp"
 #include "autograd/shape.hpp"
 #include "autograd/storage.hpp"
 #include "autograd/tape.hpp"

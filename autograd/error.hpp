@@ -2,6 +2,7 @@
 #pragma once
 
 #include <charconv>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -10,9 +11,23 @@ namespace xg {
 
 /// Base of every error that xgrad throws. The text names the operation in brackets, what was
 /// expected, what came, and what to do: `[matmul] inner dimensions differ: (10, 784) x (30, 784)`.
+///
+/// A line for each of these follows where it is known: the place in the user's code where the
+/// operation was called, and the scopes (scope.hpp), such as modules, within which that was.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+  const char* what() const noexcept override {
+    return context_ ? context_->what() : std::runtime_error::what();
+  }
+
+  /// Adds the scopes of this thread and "at file:line", each if it is known and was not added yet.
+  /// A place within the library itself is not.
+  void add_context(const char* file, unsigned line);
+
+ private:
+  std::optional<std::runtime_error> context_;  // the text with what was added: copies cannot fail
+  bool has_place_ = false, has_scope_ = false;
 };
 
 /// Shapes that do not fit together, or an axis or index out of range.

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "autograd/operand.hpp"
 #include "autograd/tape.hpp"
 #include "autograd/tensor.hpp"
 
@@ -100,7 +101,7 @@ concept Op = std::copyable<O> &&
 };
 
 template <Op O>
-Tensor apply(const O& op, Inputs inputs);
+Tensor apply(const O& op, Inputs inputs, SourceLocation place = SourceLocation());
 
 namespace detail {
 
@@ -174,28 +175,45 @@ inline void check_promise(std::string_view name, const Shape& promised, const Te
 }  // namespace detail
 
 /// Applies an operation: checks the inputs, computes, and records when a tape is recording on this
-/// thread.
+/// thread. What goes wrong is said to be at `place`, or where the operands were given.
 template <Op O>
-Tensor apply(const O& op, Inputs inputs) {
-  detail::check_defined(O::name, inputs);
-  const Shape shape = op.shape(inputs);
-  Tensor output = op.forward(inputs, shape);
-  detail::check_promise(O::name, shape, output);
-  if (Tape* tape = Tape::recording()) tape->record(detail::op_table<O>, &op, inputs, output);
-  return output;
+Tensor apply(const O& op, Inputs inputs, SourceLocation place) {
+  try {
+    detail::check_defined(O::name, inputs);
+    const Shape shape = op.shape(inputs);
+    Tensor output = op.forward(inputs, shape);
+    detail::check_promise(O::name, shape, output);
+    if (Tape* tape = Tape::recording()) tape->record(detail::op_table<O>, &op, inputs, output);
+    return output;
+  } catch (Error& error) {
+    error.add_context(place.file_name(), place.line());
+    throw;
+  }
 }
 
-template <Op O, std::same_as<Tensor>... T>
-Tensor apply(const O& op, const T&... inputs) {
-  const Tensor* const pointers[] = {&inputs...};
-  return apply(op, Inputs(pointers, sizeof...(T)));
+template <Op O>
+Tensor apply(const O& op, Operand x) {
+  const Tensor* const pointers[] = {&x.tensor()};
+  return apply(op, Inputs(pointers, 1), x.place());
+}
+template <Op O>
+Tensor apply(const O& op, Operand x, Operand y) {
+  const Tensor* const pointers[] = {&x.tensor(), &y.tensor()};
+  return apply(op, Inputs(pointers, 2), x.place());
+}
+template <Op O>
+Tensor apply(const O& op, Operand x, Operand y, Operand z) {
+  const Tensor* const pointers[] = {&x.tensor(), &y.tensor(), &z.tensor()};
+  return apply(op, Inputs(pointers, 3), x.place());
 }
 
+/// Of any number of inputs.
 template <Op O>
-Tensor apply(const O& op, std::span<const Tensor> inputs) {
+Tensor apply(const O& op, std::span<const Tensor> inputs,
+             SourceLocation place = SourceLocation::current()) {
   std::vector<const Tensor*> pointers;
   for (const Tensor& input : inputs) pointers.push_back(&input);
-  return apply(op, Inputs(pointers.data(), pointers.size()));
+  return apply(op, Inputs(pointers.data(), pointers.size()), place);
 }
 
 /// Checks for an operation's shape rule. Throw DTypeError unless all inputs from `first` on have
