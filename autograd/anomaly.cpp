@@ -54,8 +54,8 @@ std::string describe(const Found& found, const Tensor& x) {
 std::string range(const Tensor& x) {
   double low = INFINITY, high = -INFINITY;
   for (std::int64_t i = 0; i < x.size(); ++i) {
-    const double value = visit_dtype(
-        x.dtype(), [&]<class T>(T) { return static_cast<double>(x.values<T>()[i]); });
+    const double value =
+        visit_dtype(x.dtype(), [&]<class T>(T) { return static_cast<double>(x.values<T>()[i]); });
     if (!std::isfinite(value)) continue;
     low = std::min(low, value);
     high = std::max(high, value);
@@ -92,12 +92,12 @@ void AnomalyCheck::backward(std::size_t node, std::string_view operation, std::s
                             const Tensor& adjoint, const Tensor& change) const {
   const auto found = look_at(change);
   if (!found) return;
-  std::string what = text("[", operation, "] the gradient of input ", input, " is ",
-                          describe(*found, change), "; the adjoint of the output is ",
-                          range(adjoint));
+  std::string what =
+      text("[", operation, "] the gradient of input ", input, " is ", describe(*found, change),
+           "; the adjoint of the output is ", range(adjoint));
   if (node < origins_.size()) {
     const Origin& origin = origins_[node];
-    if (is_users_place(origin.place))
+    if (is_users_place(origin.place.file_name(), origin.place.line()))
       what += text("\n  recorded at ", origin.place.file_name(), ':', origin.place.line());
     if (!origin.scopes.empty()) what += "\n  in " + origin.scopes;
   }

@@ -12,9 +12,9 @@ namespace xg {
 class Inputs;
 
 /// While one of these lives, tapes that begin, on any thread, look at every number that they record
-/// and that a backward pass over them computes. The first that is NaN or infinite is an AnomalyError
-/// that names the operation, its place in the user's code and the scopes around it, and what went
-/// into it:
+/// and that a backward pass over them computes. The first that is NaN or infinite is an
+/// AnomalyError that names the operation, its place in the user's code and the scopes around it,
+/// and what went into it:
 ///
 ///     const DetectAnomalies scope;
 ///     const Tape tape;

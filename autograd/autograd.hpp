@@ -1,6 +1,7 @@
 // Everything of xgrad's core: tensors, operations, the tape and derivatives.
 #pragma once
 
+#include "autograd/anomaly.hpp"
 #include "autograd/dtype.hpp"
 #include "autograd/equations.hpp"
 #include "autograd/error.hpp"

@@ -1,18 +1,14 @@
 // How an error's text comes to name the user's place in the code.
 #include "autograd/error.hpp"
 
-#include <string_view>
-
 #include "autograd/scope.hpp"
 
 namespace xg {
 
-namespace {
 // The library is compiled with such names for its own files, see CMakeLists.txt.
-bool is_known(std::string_view file, unsigned line) {
+bool detail::is_users_place(std::string_view file, unsigned line) noexcept {
   return line != 0 && !file.starts_with("xgrad:");
 }
-}  // namespace
 
 void Error::add_context(const char* file, unsigned line) {
   std::string all = what();
@@ -21,7 +17,7 @@ void Error::add_context(const char* file, unsigned line) {
     if (!path.empty()) all += "\n  in " + path;
     has_scope_ = true;
   }
-  if (!has_place_ && is_known(file, line)) {
+  if (!has_place_ && detail::is_users_place(file, line)) {
     const std::string_view said = std::runtime_error::what();
     all.insert(said.size(), detail::text("\n  at ", file, ':', line));
     has_place_ = true;

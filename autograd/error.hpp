@@ -6,6 +6,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace xg {
 
@@ -48,6 +49,12 @@ class TapeError : public Error {
   using Error::Error;
 };
 
+/// A number that is not finite where DetectAnomalies (anomaly.hpp) looks for one.
+class AnomalyError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// An argument outside its allowed range, or an unknown name.
 class ValueError : public Error {
  public:
@@ -61,6 +68,9 @@ class FileError : public Error {
 };
 
 namespace detail {
+
+/// Whether a place in the code is known, and not one within the library itself.
+bool is_users_place(std::string_view file, unsigned line) noexcept;
 
 /// Concatenates everything that can be streamed.
 template <class... Parts>

@@ -183,7 +183,8 @@ Tensor apply(const O& op, Inputs inputs, SourceLocation place) {
     const Shape shape = op.shape(inputs);
     Tensor output = op.forward(inputs, shape);
     detail::check_promise(O::name, shape, output);
-    if (Tape* tape = Tape::recording()) tape->record(detail::op_table<O>, &op, inputs, output);
+    if (Tape* tape = Tape::recording())
+      tape->record(detail::op_table<O>, &op, inputs, output, place);
     return output;
   } catch (Error& error) {
     error.add_context(place.file_name(), place.line());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autograd/anomaly.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/tape_memory.hpp"
 
@@ -27,7 +28,9 @@ Tape::Tape()
       outer_(std::exchange(innermost, this)),
       suspended_(std::exchange(recorder, this)),
       bytes_before_(detail::memory_in_use.now),
-      peak_before_(std::exchange(detail::memory_in_use.peak, bytes_before_)) {}
+      peak_before_(std::exchange(detail::memory_in_use.peak, bytes_before_)) {
+  if (DetectAnomalies::active()) anomalies_ = std::make_unique<detail::AnomalyCheck>();
+}
 
 Tape::~Tape() {
   detail::memory_in_use.peak = std::max(detail::memory_in_use.peak, peak_before_);
@@ -84,7 +87,8 @@ std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operati
   return number;
 }
 
-void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& output) {
+void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& output,
+                  SourceLocation place) {
   TapeMemory& m = *memory_;
   const auto first_input = static_cast<std::uint32_t>(m.inputs.size());
   const auto keeps = static_cast<std::uint32_t>(op.keeps);
@@ -109,6 +113,7 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
   if (keeps & static_cast<std::uint32_t>(Keep::output))
     TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
   TensorAccess::set_identity(output, serial_, index);
+  if (anomalies_) anomalies_->forward(index, op.name, inputs, output, place);
 }
 
 // The chain rule -------------------------------------------------------------------------------
@@ -166,6 +171,7 @@ void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tenso
       if (marks[input] == unneeded) continue;
       Tensor change = node.op->vjp(node.op_state, i, adjoints[n], Record(tape, n));
       if (!change.defined()) continue;
+      if (tape.anomalies_) tape.anomalies_->backward(n, node.op->name, i, adjoints[n], change);
       const Shape& shape = m.nodes[input].output.shape();
       if (change.shape() != shape) change = sum_to(change, shape);
       Tensor& sum = adjoints[input];

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autograd/operand.hpp"
 #include "autograd/parameter.hpp"
 #include "autograd/tensor.hpp"
 
@@ -19,6 +20,7 @@ class Record;
 struct GradientOptions;
 
 namespace detail {
+class AnomalyCheck;
 struct OpTable;
 struct TapeMemory;
 struct Leaf;
@@ -85,7 +87,8 @@ class Tape {
   static Tape* recording() noexcept;
 
   /// Appends an application; `output` becomes the new node. `apply` calls this, nobody else.
-  void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output);
+  void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output,
+              SourceLocation place = SourceLocation());
 
   friend std::ostream& operator<<(std::ostream& stream, const Tape& tape);
 
@@ -111,9 +114,10 @@ class Tape {
 
   std::unique_ptr<detail::TapeMemory> memory_;
   std::uint64_t serial_;
-  Tape* outer_;                              // the tape below this one on the thread
-  Tape* suspended_;                          // what was recording when this tape began
-  std::int64_t bytes_before_, peak_before_;  // when this tape began
+  Tape* outer_;                                      // the tape below this one on the thread
+  Tape* suspended_;                                  // what was recording when this tape began
+  std::int64_t bytes_before_, peak_before_;          // when this tape began
+  std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if it began while they were to be detected
 };
 
 /// Nothing is recorded on this thread while one of these lives; what is computed is a constant to
