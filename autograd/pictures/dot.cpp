@@ -56,7 +56,7 @@ std::string escaped(std::string_view s) {
   return result;
 }
 
-/// Lines of at most about `columns` characters, broken at spaces.
+/// At most five lines of about `columns` characters, broken at spaces; "…" if there is more.
 std::vector<std::string> wrapped(std::string_view line, std::size_t columns) {
   std::vector<std::string> result{""};
   std::size_t width = 0;
@@ -67,6 +67,10 @@ std::vector<std::string> wrapped(std::string_view line, std::size_t columns) {
       return (static_cast<unsigned>(c) & 0xc0) != 0x80;
     }));
     if (width > 0 && width + size > columns) {
+      if (result.size() == 5) {
+        result.back() += " …";
+        break;
+      }
       result.emplace_back("   ");
       width = 3;
     }
@@ -85,9 +89,9 @@ std::string row(const std::string& inside) {
   return "<TR><TD ALIGN=\"LEFT\">" + inside + "</TD></TR>";
 }
 
-std::string table(const std::string& rows) {
-  return "<<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"1\">" + rows +
-         "</TABLE>>";
+std::string table(const std::string& rows, int padding) {
+  return text("<<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"", padding,
+              "\">", rows, "</TABLE>>");
 }
 
 std::string node(const Picture::Node& n) {
@@ -99,7 +103,7 @@ std::string node(const Picture::Node& n) {
     for (const std::string& part : wrapped(line, 48)) rows += row(escaped(part));
   for (const std::string& line : n.backward) rows += row(font(colours::backward, escaped(line)));
   return text("v", n.number, " [class=\"", names[kind], "\" fillcolor=\"", fills[kind].light,
-              "\" label=", table(rows), "]\n");
+              "\" label=", table(rows, 1), "]\n");
 }
 
 std::string edge(const Picture::Edge& e) {
@@ -113,7 +117,7 @@ std::string edge(const Picture::Edge& e) {
     attributes =
         text(" class=\"backward\" dir=back style=dashed color=\"", colours::backward.light, '"');
   if (e.turns) attributes += " constraint=false";
-  if (!rows.empty()) attributes += " label=" + table(rows);
+  if (!rows.empty()) attributes += " label=" + table(rows, 3);
   return text("v", e.from, " -> v", e.to,
               attributes.empty() ? "" : " [" + attributes.substr(1) + "]", '\n');
 }
@@ -127,9 +131,11 @@ std::string to_dot(const Picture& picture) {
       text("digraph xgrad {\n  graph [bgcolor=\"", colours::ground.light, "\" ", typeface,
            " fontsize=11 fontcolor=\"", colours::faint.light, "\" nodesep=0.4 ranksep=0.4");
   if (picture.backward)
-    result += " label=" +
-              table(row("solid: values, forward") +
-                    row(font(colours::backward, "dashed: what is added to the adjoint, backward")));
+    result += " label=" + table(row("solid: values, forward") +
+                                    row(font(colours::backward,
+                                             "dashed: what each operation adds to the adjoint of "
+                                             "its input, backward")),
+                                1);
   result += text("]\n  node [shape=box style=\"rounded,filled\" margin=\"0.11,0.05\" color=\"",
                  colours::line.light, "\" ", typeface, " fontsize=12 fontcolor=\"",
                  colours::text.light, "\"]\n  edge [color=\"", colours::line.light, "\" ", typeface,

@@ -166,7 +166,7 @@ class Painter {
       if (source->block(from) > 0) return std::nullopt;
       if (steps == 0) return edge;
       edge.turns = true;
-      edge.which = steps == 1 ? "to the next" : text("to the next but ", steps - 1);
+      edge.which = steps == 1 ? "to the next" : text(steps, " blocks on");
       return edge;
     }
     if (source)
