@@ -169,6 +169,12 @@ class Painter {
       edge.which = steps == 1 ? "to the next" : text(steps, " blocks on");
       return edge;
     }
+    if (source && user && goes_along(items_, *source, *user, from, to)) {
+      if (user->block(to) > 0) return std::nullopt;
+      const std::size_t block = source->block(from);
+      edge.which = block == 0 ? "one by one" : text("one by one, from number ", block + 1, " on");
+      return edge;
+    }
     if (source)
       edge.which = is_used_in_each(items_, *source, to, source->place(from))
                        ? "of each"

@@ -50,12 +50,16 @@ struct Run {
   std::size_t block(std::size_t item) const { return (item - first) / length; }
   std::size_t place(std::size_t item) const { return (item - first) % length; }
 };
-/// The runs of at least three equal blocks, in their order. In a run an input is in all blocks the
-/// same item from before the run, or in each block that of the block before moved on by one.
+/// The runs of at least three equal blocks, in their order. From block to block of a run, an input
+/// is the same item from before the run, or moves on by a block: of this run, or of another one.
 std::vector<Run> repeated_blocks(const std::vector<Item>& items);
 /// Whether `user`, behind the run, has the items at `place` of all blocks as inputs.
 bool is_used_in_each(const std::vector<Item>& items, const Run& run, std::size_t user,
                      std::size_t place);
+/// Whether the blocks of `user` have as an input, as `to` has `from`, the same item of one block of
+/// `source` after the other.
+bool goes_along(const std::vector<Item>& items, const Run& source, const Run& user,
+                std::size_t from, std::size_t to);
 
 /// numbers.cpp: the values of all nodes up to the loss, undefined where the tape has none.
 std::vector<Tensor> values_of(const detail::TapeMemory& m, const algebra::Graph& graph,

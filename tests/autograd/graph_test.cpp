@@ -3,9 +3,13 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <random>
 #include <regex>
+#include <set>
 
 #include "nn/nn.hpp"
 #include "tests/support/tensors.hpp"
@@ -58,6 +62,39 @@ std::ptrdiff_t blocks(const std::string& dot) {
   const std::regex cluster("subgraph cluster_");
   return std::distance(std::sregex_iterator(dot.begin(), dot.end(), cluster),
                        std::sregex_iterator());
+}
+
+/// Who is connected with whom, as "v1 -> v3", with "back" for the way back; for nodes that are
+/// folded in another text about the same graph, as their block there.
+std::set<std::string> connections(const std::string& dot, const std::string& folded) {
+  std::vector<int> all;  // the nodes of the tape, in order
+  for (const Drawn& d : read(dot))
+    if (d.head.find("->") == std::string::npos) all.push_back(std::stoi(d.head.substr(1)));
+  std::map<int, int> shown;
+  for (const int n : all) shown[n] = n;
+  std::istringstream lines(folded);
+  std::string line;
+  while (std::getline(lines, line)) {
+    if (line.find("subgraph") == std::string::npos) continue;
+    std::getline(lines, line);
+    const std::size_t repeats = std::stoul(line.substr(line.find("× ") + std::strlen("× ")));
+    std::vector<int> block;
+    while (std::getline(lines, line) && line != "  }")
+      block.push_back(std::stoi(line.substr(line.find('v') + 1)));
+    const auto first = std::find(all.begin(), all.end(), block.at(0));
+    REQUIRE(static_cast<std::size_t>(all.end() - first) >= repeats * block.size());
+    for (std::size_t i = 0; i < repeats * block.size(); ++i)
+      shown[first[static_cast<std::ptrdiff_t>(i)]] = block[i % block.size()];
+  }
+  std::set<std::string> result;
+  for (const Drawn& d : read(dot)) {
+    const std::size_t arrow = d.head.find(" -> v");
+    if (arrow == std::string::npos) continue;
+    result.insert(detail::text('v', shown.at(std::stoi(d.head.substr(1))), " -> v",
+                               shown.at(std::stoi(d.head.substr(arrow + 5))),
+                               d.backward ? " back" : ""));
+  }
+  return result;
 }
 
 /// The environment variable PATH for as long as this lives.
@@ -276,6 +313,79 @@ TEST_CASE("graph: connections over two blocks lead where they should") {
   CHECK(edges_of("v0 -> v3") == "");
   CHECK_THAT(dot, ContainsSubstring("× 29: equal blocks") || ContainsSubstring("× 30: equal"));
   CHECK_THAT(dot, ContainsSubstring("to the next") && ContainsSubstring("2 blocks on"));
+}
+
+TEST_CASE("graph: a sum over the weights of all layers goes along the layers") {
+  std::vector<nn::Dense> layers;
+  for (int l = 0; l < 20; ++l)
+    layers.emplace_back(4, 4, nn::DenseOptions{.bias = false, .dtype = DType::float64});
+  Tensor a = numbers({5, 4}), decay = Tensor(0.0);
+  const Tape tape;
+  for (const nn::Dense& d : layers) a = sigmoid(d(a));
+  for (const nn::Dense& d : layers) decay = decay + squared_norm(d.weight);
+  const std::string dot = graph(sum(square(a)) + decay).dot();
+  REQUIRE(blocks(dot) == 2);
+  CHECK(text_of(dot, "v0 -> v81") == "");  // the first layer, whose input is from outside
+  CHECK(text_of(dot, "v5 -> v84") == "one by one");
+  CHECK(text_of(dot, "v5 -> v84", true) == "one by one|2 v̄₂₃ ⊙ w^2");
+  const std::string all = graph(sum(square(a)) + decay, {}, {.fold_above = 1000}).dot();
+  CHECK(blocks(all) == 0);
+}
+
+TEST_CASE("graph: blocks may go along others from the middle on") {
+  const Tensor x = numbers({2});
+  const Tape tape;
+  std::vector<Tensor> sines{sin(x)};
+  for (int i = 1; i < 20; ++i) sines.push_back(sin(sines.back()));
+  Tensor total = x;
+  for (std::size_t i = 4; i < 20; ++i) total = total + sines[i];
+  const std::string dot = graph(sum(total), {}, {.fold_above = 20}).dot();
+  REQUIRE(blocks(dot) == 2);
+  CHECK(text_of(dot, "v1 -> v21") == "of number 5");
+  CHECK(text_of(dot, "v1 -> v22") == "one by one, from number 6 on");
+}
+
+TEST_CASE("graph: folding loses no connection and adds none") {
+  int folded_blocks = 0;
+  for (unsigned seed = 1; seed <= 60; ++seed) {
+    INFO("seed " << seed);
+    std::mt19937 draw(seed);
+    // One step: functions of what some steps before gave, and of a few shared tensors.
+    struct Step {
+      std::size_t function, shared, back, also_back;
+    };
+    std::vector<Step> steps(1 + draw() % 4);
+    for (Step& s : steps) s = {draw() % 5, draw() % 2, 1 + draw() % 3, 1 + draw() % 9};
+    std::vector<Tensor> values, shared;
+    for (std::uint64_t i = 0; i < 9; ++i) values.push_back(numbers({2}, -1, 1, i));
+    for (std::uint64_t i = 0; i < 2; ++i) shared.push_back(numbers({2}, -1, 1, 20 + i));
+    const Tape tape;
+    std::vector<Tensor> every;
+    for (int repeat = 0; repeat < 12; ++repeat) {
+      for (const Step& s : steps) {
+        const Tensor a = values[values.size() - s.back], b = values[values.size() - s.also_back];
+        values.push_back(s.function == 0   ? sin(a)
+                         : s.function == 1 ? a + b
+                         : s.function == 2 ? a * shared[s.shared]
+                         : s.function == 3 ? a * numbers({2}, -1, 1, draw())
+                                           : b - a);
+      }
+      every.push_back(values[values.size() - 1 - draw() % steps.size() * (seed % 2)]);
+    }
+    Tensor total = sum(values.back());
+    if (seed % 3 == 1) total = total + sum(concatenate(every, 0));
+    if (seed % 3 == 2)
+      for (const Tensor& t : every) total = total + sum(square(t));
+    if (seed % 5 == 0) total = total + sum(every[5] * every[7]);
+
+    const std::string folded = graph(total, {}, {.fold_above = 0}).dot();
+    const std::string whole = graph(total, {}, {.fold_above = 100000}).dot();
+    folded_blocks += static_cast<int>(blocks(folded));
+    REQUIRE(blocks(whole) == 0);
+    // The text that is folded has its connections between shown nodes already.
+    CHECK(connections(whole, folded) == connections(folded, ""));
+  }
+  CHECK(folded_blocks > 40);
 }
 
 TEST_CASE("graph: what repeats without being used alike is not folded") {
