@@ -131,9 +131,10 @@ class Search {
     std::size_t result = 0;
     for (std::size_t n = run.end(); n < items_.size(); ++n) {
       const Run* const user = run_of(n);
-      for (const std::size_t input : items_[n].inputs) {
+      for (std::size_t i = 0; i < items_[n].inputs.size(); ++i) {
+        const std::size_t input = items_[n].inputs[i];
         if (!run.holds(input) || input >= run.end() - run.length) continue;
-        if (user && goes_along(items_, run, *user, input, n))
+        if (user && goes_along(items_, run, *user, n, i))
           result += user->block(n) == 0;
         else
           result += !is_used_in_each(items_, run, n, run.place(input)) || run.block(input) == 0;
@@ -158,16 +159,12 @@ bool is_used_in_each(const std::vector<Item>& items, const Run& run, std::size_t
   return true;
 }
 
-bool goes_along(const std::vector<Item>& items, const Run& source, const Run& user,
-                std::size_t from, std::size_t to) {
-  const Item &first = items[user.first + user.place(to)],
-             &last = items[user.end() - user.length + user.place(to)];
-  for (std::size_t i = 0; i < items[to].inputs.size(); ++i)
-    if (items[to].inputs[i] == from && source.holds(first.inputs[i]) &&
-        last.inputs[i] == first.inputs[i] + (user.count - 1) * source.length &&
-        source.holds(last.inputs[i]))
-      return true;
-  return false;
+bool goes_along(const std::vector<Item>& items, const Run& source, const Run& user, std::size_t to,
+                std::size_t slot) {
+  const std::size_t first = items[user.first + user.place(to)].inputs[slot],
+                    last = items[user.end() - user.length + user.place(to)].inputs[slot];
+  return source.holds(first) && source.holds(last) &&
+         last == first + (user.count - 1) * source.length;
 }
 
 std::vector<Run> repeated_blocks(const std::vector<Item>& items) { return Search(items).runs(); }

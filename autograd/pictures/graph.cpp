@@ -2,8 +2,6 @@
 // them with the edges of all.
 #include "autograd/graph.hpp"
 
-#include <set>
-
 #include "autograd/equations/trial.hpp"
 #include "autograd/op.hpp"
 #include "autograd/pictures/picture.hpp"
@@ -42,25 +40,24 @@ class Painter {
     }
     for (const Run& run : runs_)
       result.blocks.push_back(text("× ", run.count, ": equal blocks, of which this is the first"));
-    std::set<Picture::Edge> known;
-    const auto add = [&](Picture::Edge edge) {
-      Picture::Edge without_term = edge;
-      if (!edge.which.empty()) without_term.term.clear();
-      if (edge.which.empty() || known.insert(without_term).second)
-        result.edges.push_back(std::move(edge));
-    };
     for (std::size_t i = 0; i < items_.size(); ++i)
-      for (const std::size_t input : items_[i].inputs)
-        if (auto edge = edge_between(input, i)) add(std::move(*edge));
+      for (std::size_t slot = 0; slot < items_[i].inputs.size(); ++slot)
+        if (auto edge = edge_between(i, slot)) result.edges.push_back(std::move(*edge));
     if (!options_.backward) return result;
-    for (std::size_t i = 0; i < items_.size(); ++i)
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      std::size_t by = 0, slot = 0;  // of the use before; uses come in the order of slots
       for (const Vertex::Use& use : graph_[drawn_[i]].uses) {
-        auto edge = edge_between(i, position_[use.by]);
+        slot = use.by == by ? slot + 1 : 0;
+        by = use.by;
+        const std::size_t user = position_[by];
+        while (items_[user].inputs[slot] != i) ++slot;
+        auto edge = edge_between(user, slot);
         if (!edge) continue;
         edge->backward = true;
         edge->term = use.contribution ? written(algebra::tidied(use.contribution, nullptr)) : "0";
-        add(std::move(*edge));
+        result.edges.push_back(std::move(*edge));
       }
+    }
     return result;
   }
 
@@ -149,46 +146,44 @@ class Painter {
     return result;
   }
 
-  /// From the item `from` to its user `to`, drawn between the first blocks where they repeat;
-  /// nothing if it says no more than the edge of an earlier block.
-  std::optional<Picture::Edge> edge_between(std::size_t from, std::size_t to) const {
+  /// To an item from its input, drawn between the first blocks where they repeat; nothing if it
+  /// says no more than the edge of an earlier block.
+  std::optional<Picture::Edge> edge_between(std::size_t to, std::size_t slot) const {
+    const std::size_t from = items_[to].inputs[slot];
     const Run *const source = run_of(from), *const user = run_of(to);
     Picture::Edge edge{drawn_[from], drawn_[to], false, false, "", ""};
+    if (source) edge.from = drawn_[source->first + source->place(from)];
+    if (user) edge.to = drawn_[user->first + user->place(to)];
     const auto number = [](const Run& run, std::size_t block) {
       return block == 0               ? std::string("the first")
              : block + 1 == run.count ? std::string("the last")
                                       : text("number ", block + 1);
     };
-    if (source) edge.from = drawn_[source->first + source->place(from)];
-    if (user) edge.to = drawn_[user->first + user->place(to)];
     if (source && source == user) {
       const std::size_t steps = user->block(to) - source->block(from);
       if (source->block(from) > 0) return std::nullopt;
-      if (steps == 0) return edge;
-      edge.turns = true;
-      edge.which = steps == 1 ? "to the next" : text(steps, " blocks on");
+      edge.turns = steps > 0;
+      if (edge.turns) edge.which = steps == 1 ? "to the next" : text(steps, " blocks on");
       return edge;
     }
-    if (source && user && goes_along(items_, *source, *user, from, to)) {
+    if (source && user && goes_along(items_, *source, *user, to, slot)) {
       if (user->block(to) > 0) return std::nullopt;
       const std::size_t block = source->block(from);
       edge.which = block == 0 ? "one by one" : text("one by one, from number ", block + 1, " on");
       return edge;
     }
-    if (source)
-      edge.which = is_used_in_each(items_, *source, to, source->place(from))
-                       ? "of each"
-                       : "of " + number(*source, source->block(from));
+    if (source) {
+      const bool each = is_used_in_each(items_, *source, to, source->place(from));
+      if (each && source->block(from) > 0) return std::nullopt;
+      edge.which = "of " + (each ? std::string("each") : number(*source, source->block(from)));
+    }
     if (user) {
-      const std::size_t place = user->first + user->place(to);
-      const std::vector<std::size_t>&here = items_[place].inputs,
-            &there = items_[place + user->length].inputs;
-      bool stays = false;
-      for (std::size_t i = 0; i < here.size(); ++i)
-        stays = stays || (here[i] == from && there[i] == from);
+      const std::size_t first = user->first + user->place(to);
+      const bool stays =
+          items_[first].inputs[slot] == from && items_[first + user->length].inputs[slot] == from;
       if (stays && user->block(to) > 0) return std::nullopt;
-      edge.which += (edge.which.empty() ? "" : ", ") +
-                    (stays ? std::string("to each") : "to " + number(*user, user->block(to)));
+      if (source) edge.which += ", ";
+      edge.which += "to " + (stays ? std::string("each") : number(*user, user->block(to)));
     }
     return edge;
   }

@@ -26,7 +26,6 @@ struct Picture {
     bool turns;            // from a block to its next repetition
     std::string which;     // of the repetitions of a block
     std::string term;      // of the adjoint of `from`
-    auto operator<=>(const Edge&) const = default;
   };
 
   std::vector<Node> nodes;
@@ -56,10 +55,10 @@ std::vector<Run> repeated_blocks(const std::vector<Item>& items);
 /// Whether `user`, behind the run, has the items at `place` of all blocks as inputs.
 bool is_used_in_each(const std::vector<Item>& items, const Run& run, std::size_t user,
                      std::size_t place);
-/// Whether the blocks of `user` have as an input, as `to` has `from`, the same item of one block of
+/// Whether the blocks of `user` have, as input `slot` of `to`, the same item of one block of
 /// `source` after the other.
-bool goes_along(const std::vector<Item>& items, const Run& source, const Run& user,
-                std::size_t from, std::size_t to);
+bool goes_along(const std::vector<Item>& items, const Run& source, const Run& user, std::size_t to,
+                std::size_t slot);
 
 /// numbers.cpp: the values of all nodes up to the loss, undefined where the tape has none.
 std::vector<Tensor> values_of(const detail::TapeMemory& m, const algebra::Graph& graph,
