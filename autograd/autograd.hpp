@@ -5,6 +5,7 @@
 #include "autograd/equations.hpp"
 #include "autograd/error.hpp"
 #include "autograd/gradcheck.hpp"
+#include "autograd/named_tensors.hpp"
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/parameter.hpp"

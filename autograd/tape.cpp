@@ -87,7 +87,7 @@ std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operati
 void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& output) {
   TapeMemory& m = *memory_;
   const auto first_input = static_cast<std::uint32_t>(m.inputs.size());
-  const auto keeps = static_cast<std::uint32_t>(op.keeps);
+  const auto keeps = static_cast<std::uint32_t>(op.keeps) & keeps_;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::uint32_t number = node_of_input(inputs[i], op.name);
     m.inputs.push_back(number);
@@ -109,6 +109,7 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
   if (keeps & static_cast<std::uint32_t>(Keep::output))
     TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
   TensorAccess::set_identity(output, serial_, index);
+  if (forward_) carry(inputs, output);
 }
 
 // The chain rule -------------------------------------------------------------------------------
