@@ -2,6 +2,8 @@
 // operation's own jvp facet. It keeps no values, but for the passes of transforms inside.
 #include <algorithm>
 
+#include "autograd/forward.hpp"
+
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/tape_memory.hpp"
@@ -58,43 +60,41 @@ Tensor Tape::tangent(const Tensor& tensor) const {
 void Tape::carry(Inputs inputs, const Tensor& output) {
   TapeMemory& m = *memory_;
   const std::size_t index = m.nodes.size() - 1;
-  Node& node = m.nodes[index];
+  const Node& node = m.nodes[index];
   const std::uint32_t* const numbers = m.inputs.data() + node.first_input;
-  const auto keeps = static_cast<std::uint32_t>(node.op->keeps);
-  const bool keeps_output = keeps & static_cast<std::uint32_t>(Keep::output);
-  const auto keeps_input = [&](std::size_t i) { return i < 31 && (keeps >> i & 1u); };
   if (keeps_) {
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-      if (keeps_input(i)) m.tangents.held.push_back(numbers[i]);
-    if (keeps_output) m.tangents.held.push_back(static_cast<std::uint32_t>(index));
+    const auto keeps = static_cast<std::uint32_t>(node.op->keeps);
+    for (std::size_t i = 0; i < std::min<std::size_t>(inputs.size(), 31); ++i)
+      if (keeps >> i & 1u) m.tangents.held.push_back(numbers[i]);
+    if (keeps & static_cast<std::uint32_t>(Keep::output))
+      m.tangents.held.push_back(static_cast<std::uint32_t>(index));
   }
   if (!is_floating(output.dtype())) return;
 
   const NoRecording scope;
   Tensor sum;
-  std::uint32_t lent = 0;  // inputs that have their elements for the rule alone
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Tensor* const tangent = find_tangent(m.tangents, numbers[i]);
     if (!tangent) continue;
-    if (!lent) {
-      for (std::size_t k = 0; k < inputs.size(); ++k) {
-        Tensor& input = m.nodes[numbers[k]].output;
-        if (!keeps_input(k) || input.defined()) continue;
-        TensorAccess::set_buffer(input, TensorAccess::buffer(inputs[k]));
-        lent |= 1u << k;
-      }
-      if (keeps_output) TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
-    }
-    Tensor change = node.op->jvp(node.op_state, i, *tangent, Record(*this, index));
+    Tensor change =
+        node.op->jvp(node.op_state, i, *tangent, Record(*this, index, &inputs, &output));
     if (change.defined()) sum = sum.defined() ? sum + change : std::move(change);
   }
-  if (!keeps_ && keeps_output) TensorAccess::set_buffer(node.output, {});
-  for (std::size_t k = 0; lent; ++k, lent >>= 1)
-    if (lent & 1) TensorAccess::set_buffer(m.nodes[numbers[k]].output, {});
   if (!sum.defined()) return;
   m.tangents.entries.push_back({static_cast<std::uint32_t>(index), TensorAccess::buffer(output),
                                 broadcast_to(sum, output.shape())});
   if (m.tangents.entries.size() >= m.tangents.sweep_at) sweep(m.tangents);
+}
+
+Tape* detail::Dual::tape() noexcept {
+  Tape* const tape = Tape::recording();
+  return tape && tape->keeps_ == 0 ? tape : nullptr;
+}
+Tensor detail::Dual::tangent(const Tape& tape, const Tensor& tensor) {
+  return tape.tangent(tensor);
+}
+void detail::Dual::set_tangent(Tape& tape, const Tensor& tensor, const Tensor& tangent) {
+  if (tangent.defined()) tape.set_tangent(tensor, tangent);
 }
 
 void Tape::hold_values() {

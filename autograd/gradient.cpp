@@ -79,7 +79,7 @@ const Tensor& Record::kept(const Tensor& tensor, Keep what) const {
 }
 
 const Tensor& Record::output() const {
-  return kept(tape_.memory_->nodes[node_].output, Keep::output);
+  return kept(output_ ? *output_ : tape_.memory_->nodes[node_].output, Keep::output);
 }
 
 const Tensor& Record::input(std::size_t i) const {
@@ -87,6 +87,7 @@ const Tensor& Record::input(std::size_t i) const {
 }
 
 const Tensor& Record::described_input(std::size_t i) const {
+  if (inputs_) return (*inputs_)[i];
   const TapeMemory& m = *tape_.memory_;
   return m.nodes[m.inputs[m.nodes[node_].first_input + i]].output;
 }

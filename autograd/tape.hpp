@@ -25,6 +25,7 @@ struct Leaf;
 struct Node;
 struct TapeReader;
 class Trace;
+struct Dual;
 }  // namespace detail
 
 /// The tensors that an operation is applied to, by reference.
@@ -95,6 +96,7 @@ class Tape {
   friend class NoRecording;
   friend struct detail::TapeReader;
   friend class detail::Trace;
+  friend struct detail::Dual;
   friend void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                         std::string_view caller);
   friend void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result);
