@@ -72,12 +72,12 @@ void Tape::carry(Inputs inputs, const Tensor& output) {
   if (!is_floating(output.dtype())) return;
 
   const NoRecording scope;
+  const Record::Present present{inputs, output};
   Tensor sum;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Tensor* const tangent = find_tangent(m.tangents, numbers[i]);
     if (!tangent) continue;
-    Tensor change =
-        node.op->jvp(node.op_state, i, *tangent, Record(*this, index, &inputs, &output));
+    Tensor change = node.op->jvp(node.op_state, i, *tangent, Record(*this, index, &present));
     if (change.defined()) sum = sum.defined() ? sum + change : std::move(change);
   }
   if (!sum.defined()) return;

@@ -67,19 +67,23 @@ void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b)
 
 const Tensor& Record::kept(const Tensor& tensor, Keep what) const {
   const detail::OpTable& op = *tape_.memory_->nodes[node_].op;
-  if ((op.keeps | what) != op.keeps)  // even if another operation had it kept
-    throw TapeError(
-        text("[", op.name, "] a rule asks the record for a tensor that `keeps` does not list"));
-  if (!tensor.defined())
-    throw TapeError(
-        text("[", op.name,
-             "] a backward pass needs a value, but the tape of a jvp keeps none;"
-             " inside of jvp differentiate a function, gradient(f, x), and not a loss"));
+  if ((op.keeps | what) != op.keeps || !tensor.defined())
+    fail_kept((op.keeps | what) != op.keeps);  // the first, even if another operation had it kept
   return tensor;
 }
 
+void Record::fail_kept(bool unlisted) const {
+  const std::string_view name = tape_.memory_->nodes[node_].op->name;
+  if (unlisted)
+    throw TapeError(
+        text("[", name, "] a rule asks the record for a tensor that `keeps` does not list"));
+  throw TapeError(text("[", name,
+                       "] a backward pass needs a value, but the tape of a jvp keeps none; inside"
+                       " of jvp differentiate a function, gradient(f, x), and not a loss"));
+}
+
 const Tensor& Record::output() const {
-  return kept(output_ ? *output_ : tape_.memory_->nodes[node_].output, Keep::output);
+  return kept(present_ ? present_->output : tape_.memory_->nodes[node_].output, Keep::output);
 }
 
 const Tensor& Record::input(std::size_t i) const {
@@ -87,7 +91,7 @@ const Tensor& Record::input(std::size_t i) const {
 }
 
 const Tensor& Record::described_input(std::size_t i) const {
-  if (inputs_) return (*inputs_)[i];
+  if (present_) return present_->inputs[i];
   const TapeMemory& m = *tape_.memory_;
   return m.nodes[m.inputs[m.nodes[node_].first_input + i]].output;
 }

@@ -43,16 +43,20 @@ class Record {
   friend class Tape;
   friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
   friend void push_forward(Inputs, Inputs, Inputs, std::span<Tensor>);
-  Record(const Tape& tape, std::size_t node, const Inputs* inputs = nullptr,
-         const Tensor* output = nullptr)
-      : tape_(tape), node_(node), inputs_(inputs), output_(output) {}
+  /// What is being recorded, which the tape need not keep.
+  struct Present {
+    Inputs inputs;
+    const Tensor& output;
+  };
+  Record(const Tape& tape, std::size_t node, const Present* present = nullptr)
+      : tape_(tape), node_(node), present_(present) {}
   const Tensor& described_input(std::size_t i) const;
   const Tensor& kept(const Tensor& tensor, Keep what) const;
+  [[noreturn]] void fail_kept(bool unlisted) const;
 
   const Tape& tape_;
   std::size_t node_;
-  const Inputs* inputs_;  // while they are being recorded, when the tape need not keep them
-  const Tensor* output_;
+  const Present* present_;
 };
 
 /// An example of an operation at work, for the checks that go over all operations: float64 inputs

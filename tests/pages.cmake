@@ -9,7 +9,7 @@ foreach(example ${examples})
   string(APPEND programs "${text}\n")
 endforeach()
 
-file(GLOB pages ${ROOT}/docs/*.md)
+file(GLOB_RECURSE pages ${ROOT}/docs/*.md)
 foreach(page ${ROOT}/README.md ${pages})
   file(READ ${page} text)
   set(blocks 0)

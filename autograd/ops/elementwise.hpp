@@ -54,7 +54,7 @@ struct Unary {
                   [this](const auto& a, const auto& v) { return self().slope(a, v); });
   }
   // The change of slope(g, kept) is slope(ġ, kept) + g bend(kept) times that of what is kept.
-  Tensor dual(Tape& tape, const Tensor& g, const Tensor& kept) const {
+  [[gnu::noinline]] Tensor dual(Tape& tape, const Tensor& g, const Tensor& kept) const {
     const Tensor of_g = detail::Dual::tangent(tape, g), of_kept = detail::Dual::tangent(tape, kept);
     const NoRecording scope;
     const Tensor result = sloped(g, kept);

@@ -156,15 +156,9 @@ struct TransposedProduct {
           "[transposed_product] two matrices of as many rows are needed, not ", a, " and ", b));
     return {a[1], b[1]};
   }
-  Tensor forward(Inputs x, const Shape& shape) const {
+  Tensor forward(Inputs x, const Shape&) const {
     const NoRecording scope;
-    const std::int64_t m = shape[0], n = shape[1], k = x[0].shape()[0];
-    BufferRef lazy = visit_floating(x[0].dtype(), [&]<class T>(T) {
-      return kernels::lazy_product<T>(m, n, k, TensorAccess::buffer(x[0]),
-                                      TensorAccess::buffer(x[1]));
-    });
-    if (!lazy) return product(x[0], As::transposed, x[1], As::is);
-    return TensorAccess::make(std::move(lazy), shape, m * n, x[0].dtype());
+    return unrecorded(x[0], x[1]);
   }
   // ∂/∂a: b gᵀ, ∂/∂b: a g.
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
@@ -197,9 +191,17 @@ struct TransposedProduct {
     return {{{}, {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2)}}};
   }
   static Tensor of(const Tensor& a, const Tensor& b) {
-    if (Tape::recording()) return xg::apply(TransposedProduct{}, a, b);
-    const Tensor* const inputs[] = {&a, &b};
-    return TransposedProduct{}.forward(Inputs(inputs, 2), {a.shape()[1], b.shape()[1]});
+    return Tape::recording() ? xg::apply(TransposedProduct{}, a, b) : unrecorded(a, b);
+  }
+
+ private:
+  static Tensor unrecorded(const Tensor& a, const Tensor& b) {
+    const std::int64_t k = a.shape()[0], m = a.shape()[1], n = b.shape()[1];
+    BufferRef lazy = visit_floating(a.dtype(), [&]<class T>(T) {
+      return kernels::lazy_product<T>(m, n, k, TensorAccess::buffer(a), TensorAccess::buffer(b));
+    });
+    if (!lazy) return product(a, As::transposed, b, As::is);
+    return TensorAccess::make(std::move(lazy), {m, n}, m * n, a.dtype());
   }
 };
 
