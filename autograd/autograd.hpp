@@ -7,6 +7,7 @@
 #include "autograd/error.hpp"
 #include "autograd/gradcheck.hpp"
 #include "autograd/graph.hpp"
+#include "autograd/named_tensors.hpp"
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/parameter.hpp"

@@ -65,24 +65,33 @@ void require_same_dtype(std::string_view name, const Tensor& a, const Tensor& b)
 
 // Record ---------------------------------------------------------------------------------------
 
-void Record::require_kept(Keep what) const {
+const Tensor& Record::kept(const Tensor& tensor, Keep what) const {
   const detail::OpTable& op = *tape_.memory_->nodes[node_].op;
-  if ((op.keeps | what) != op.keeps)  // even if another operation had it kept
+  if ((op.keeps | what) != op.keeps || !tensor.defined())
+    fail_kept((op.keeps | what) != op.keeps);  // the first, even if another operation had it kept
+  return tensor;
+}
+
+void Record::fail_kept(bool unlisted) const {
+  const std::string_view name = tape_.memory_->nodes[node_].op->name;
+  if (unlisted)
     throw TapeError(
-        text("[", op.name, "] a rule asks the record for a tensor that `keeps` does not list"));
+        text("[", name, "] a rule asks the record for a tensor that `keeps` does not list"));
+  throw TapeError(text("[", name,
+                       "] a backward pass needs a value, but the tape of a jvp keeps none; inside"
+                       " of jvp differentiate a function, gradient(f, x), and not a loss"));
 }
 
 const Tensor& Record::output() const {
-  require_kept(Keep::output);
-  return tape_.memory_->nodes[node_].output;
+  return kept(present_ ? present_->output : tape_.memory_->nodes[node_].output, Keep::output);
 }
 
 const Tensor& Record::input(std::size_t i) const {
-  require_kept(i < 31 ? keep_input(i) : Keep::inputs | Keep::output);
-  return described_input(i);
+  return kept(described_input(i), i < 31 ? keep_input(i) : Keep::inputs | Keep::output);
 }
 
 const Tensor& Record::described_input(std::size_t i) const {
+  if (present_) return present_->inputs[i];
   const TapeMemory& m = *tape_.memory_;
   return m.nodes[m.inputs[m.nodes[node_].first_input + i]].output;
 }
@@ -165,9 +174,19 @@ Tensor detach(const Tensor& tensor) {
 // Derivatives ----------------------------------------------------------------------------------
 
 Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
-  const Tape& tape = Tape::of(output, "jvp");
+  const Tensor* const pointer = &output;
+  Tensor result;
+  push_forward(Inputs(&pointer, 1), wrt, tangents, {&result, 1});
+  return result;
+}
+
+void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result) {
+  if (outputs.size() == 0) return;
+  const Tape& tape = Tape::of(outputs[0], "jvp");
   TapeMemory& m = *tape.memory_;
-  const auto last = static_cast<std::size_t>(TensorAccess::id(output));
+  std::size_t last = 0;
+  for (std::size_t k = 0; k < outputs.size(); ++k)
+    last = std::max<std::size_t>(last, tape.find(outputs[k], "jvp"));
   if (tangents.size() != wrt.size())
     throw ValueError(text("[jvp] ", tangents.size(), " tangents for ", wrt.size(), " tensors"));
   auto [sources, marks, derivatives] = std::exchange(m.pass, {});
@@ -196,10 +215,10 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
     }
     derivatives[n] = std::move(sum);
   }
-  Tensor result = std::move(derivatives[last]);
+  for (std::size_t k = 0; k < outputs.size(); ++k)
+    result[k] = derivatives[TensorAccess::id(outputs[k])];
   derivatives.clear();  // they were needed to the end
   m.pass = {std::move(sources), std::move(marks), std::move(derivatives)};
-  return result;
 }
 
 void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {

@@ -30,7 +30,8 @@ constexpr Keep keep_input(std::size_t i) noexcept { return static_cast<Keep>(1u 
 /// it is as long as the tape is not cleared.
 class Record {
  public:
-  /// Input `i` or the output. Throws TapeError if the operation's `keeps` does not list it.
+  /// Input `i` or the output. Throws TapeError if the operation's `keeps` does not list it, or the
+  /// tape, of a jvp, keeps no values.
   const Tensor& input(std::size_t i) const;
   const Tensor& output() const;
   /// Shapes are always known.
@@ -42,13 +43,21 @@ class Record {
  private:
   friend class Tape;
   friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
-  friend Tensor push_forward(const Tensor&, Inputs, Inputs);
-  Record(const Tape& tape, std::size_t node) : tape_(tape), node_(node) {}
+  friend void push_forward(Inputs, Inputs, Inputs, std::span<Tensor>);
+  /// What is being recorded, which the tape need not keep.
+  struct Present {
+    Inputs inputs;
+    const Tensor& output;
+  };
+  Record(const Tape& tape, std::size_t node, const Present* present = nullptr)
+      : tape_(tape), node_(node), present_(present) {}
   const Tensor& described_input(std::size_t i) const;
-  void require_kept(Keep what) const;
+  const Tensor& kept(const Tensor& tensor, Keep what) const;
+  [[noreturn]] void fail_kept(bool unlisted) const;
 
   const Tape& tape_;
   std::size_t node_;
+  const Present* present_;
 };
 
 /// An example of an operation at work, for the checks that go over all operations: float64 inputs

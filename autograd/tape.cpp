@@ -91,7 +91,7 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
                   SourceLocation place) {
   TapeMemory& m = *memory_;
   const auto first_input = static_cast<std::uint32_t>(m.inputs.size());
-  const auto keeps = static_cast<std::uint32_t>(op.keeps);
+  const auto keeps = static_cast<std::uint32_t>(op.keeps) & keeps_;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::uint32_t number = node_of_input(inputs[i], op.name);
     m.inputs.push_back(number);
@@ -114,6 +114,7 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
     TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
   TensorAccess::set_identity(output, serial_, index);
   if (anomalies_) anomalies_->forward(index, op.name, inputs, output, place);
+  if (forward_) carry(inputs, output);
 }
 
 // The chain rule -------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ struct TapeMemory;
 struct Leaf;
 struct Node;
 struct TapeReader;
+class Trace;
+struct Dual;
 }  // namespace detail
 
 /// The tensors that an operation is applied to, by reference.
@@ -96,9 +98,11 @@ class Tape {
   friend class Record;
   friend class NoRecording;
   friend struct detail::TapeReader;
+  friend class detail::Trace;
+  friend struct detail::Dual;
   friend void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                         std::string_view caller);
-  friend Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents);
+  friend void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result);
 
   /// This thread's tape on which `tensor` was recorded. Throws TapeError if there is none.
   static const Tape& of(const Tensor& tensor, std::string_view caller);
@@ -112,12 +116,26 @@ class Tape {
   void mark(Inputs wrt, std::size_t last, std::string_view caller,
             std::vector<std::uint32_t>& sources, std::vector<char>& marks) const;
 
+  // Forward mode (forward.cpp): the tangent of every output is computed as it is recorded.
+  /// Gives a tensor a tangent, and the tape this mode.
+  void set_tangent(const Tensor& tensor, const Tensor& tangent);
+  /// Undefined if the tensor has none.
+  Tensor tangent(const Tensor& tensor) const;
+  /// The tangent of the node just recorded.
+  void carry(Inputs inputs, const Tensor& output);
+  /// From `hold_values` to the `drop_values` of its own, values are kept for passes of transforms
+  /// inside.
+  void hold_values();
+  void drop_values();
+
   std::unique_ptr<detail::TapeMemory> memory_;
   std::uint64_t serial_;
   Tape* outer_;                                      // the tape below this one on the thread
   Tape* suspended_;                                  // what was recording when this tape began
   std::int64_t bytes_before_, peak_before_;          // when this tape began
   std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if it began while they were to be detected
+  std::uint32_t keeps_ = ~0u;  // of what operations list in `keeps`, what is kept
+  bool forward_ = false;
 };
 
 /// Nothing is recorded on this thread while one of these lives; what is computed is a constant to
@@ -176,5 +194,7 @@ void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tenso
 /// The Jacobian-vector product along the tape: the change of `output` when each of `wrt` changes
 /// by its tangent. Undefined if it does not depend on them.
 Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents);
+/// The same for several outputs in one pass, which must be on one tape. Writes to `result`.
+void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result);
 
 }  // namespace xg

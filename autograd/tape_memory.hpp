@@ -113,11 +113,31 @@ class LeafMap {
   std::size_t count_ = 0;
 };
 
+/// What a tape in forward mode knows beside its nodes.
+struct Tangents {
+  struct Entry {
+    std::uint32_t node;
+    BufferRef value;  // nobody else holds it: nobody can use the node again
+    Tensor tangent;
+  };
+  std::vector<Entry> entries;       // ascending by node
+  std::vector<std::uint32_t> held;  // nodes that have elements for passes of transforms inside
+  std::size_t holders = 0;          // how many of these are under way
+  std::size_t sweep_at = 0;         // when there are as many entries, the dead are taken out
+
+  void clear() noexcept {
+    entries.clear();
+    held.clear();
+    holders = sweep_at = 0;
+  }
+};
+
 struct TapeMemory {
   NodeList nodes;
   std::vector<std::uint32_t> inputs;  // of all nodes, one after the other
   Arena arena;
   LeafMap leaves;
+  Tangents tangents;
 
   // Scratch of a pass over the tape, taken out and put back so that passes can nest.
   struct Pass {
@@ -131,6 +151,7 @@ struct TapeMemory {
     inputs.clear();
     arena.clear();
     leaves.clear();
+    tangents.clear();
   }
 };
 

@@ -25,6 +25,10 @@ struct Sigmoid : Unary<Sigmoid> {
   V slope(const V& t, const V& y) const {
     return t * (y * (V(1) - y));
   }
+  template <class V>
+  V bend(const V& y) const {
+    return V(1) - (y + y);
+  }
   static auto samples() { return unary_samples<Sigmoid>(-4, 4); }
 };
 

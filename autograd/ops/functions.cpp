@@ -158,6 +158,10 @@ struct Tanh : Unary<Tanh> {
   V slope(const V& t, const V& y) const {
     return t * (V(1) - y * y);
   }
+  template <class V>
+  V bend(const V& y) const {
+    return -(y + y);
+  }
   static auto samples() { return unary_samples<Tanh>(-2, 2); }
 };
 
