@@ -1,6 +1,8 @@
 // Everything of xgrad's core: tensors, operations, the tape and derivatives.
 #pragma once
 
+#include "autograd/checkpoint.hpp"
+#include "autograd/custom_gradient.hpp"
 #include "autograd/dtype.hpp"
 #include "autograd/equations.hpp"
 #include "autograd/error.hpp"
@@ -8,6 +10,7 @@
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/parameter.hpp"
+#include "autograd/per_example.hpp"
 #include "autograd/random.hpp"
 #include "autograd/shape.hpp"
 #include "autograd/storage.hpp"
