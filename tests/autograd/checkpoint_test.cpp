@@ -79,6 +79,14 @@ TEST_CASE("a checkpoint gives the same bits to any order", "[checkpoint]") {
   require_same_bits(model, inputs());
 }
 
+TEST_CASE("a checkpoint whose output its own rules use gives the same bits", "[checkpoint]") {
+  const Model model = [](const Caller& call, const std::vector<Tensor>& v) {
+    const Tensor y = call([&](const Tensor& h) { return exp(0.3 * matmul(h, v[1]) + v[3]); }, v[0]);
+    return sum(square(y) * sin(y) + y * matmul(y, v[2]) / (1 + y));
+  };
+  require_same_bits(model, inputs());
+}
+
 TEST_CASE("checkpoints in checkpoints give the same bits", "[checkpoint]") {
   const Model model = [](const Caller& call, const std::vector<Tensor>& v) {
     const auto inner = [&](const Tensor& h) {
@@ -169,7 +177,8 @@ TEST_CASE("a checkpoint keeps its arguments and what it uses, and no more", "[ch
   Tape tape;
   const Tensor h = x + 1;  // the number is a node
   const std::size_t size = tape.size();
-  const Tensor y = checkpoint([&](const Tensor& u) { return exp(sin(u * w) * 3) + 2; }, h);
+  const Tensor y =
+      checkpoint([&](const Tensor& u) { return exp(sin(u * w) * Tensor(3.0)) + Tensor(2.0); }, h);
   CHECK(tape.size() == size + 2);  // w and the checkpoint; not the numbers
   CHECK(tape.bytes_kept() == 2 * 8000);
   CHECK(tape.flops() == 1000 + 5 * 1000);
@@ -189,7 +198,9 @@ TEST_CASE("many checkpoints with numbers of their own", "[checkpoint]") {
   Tape tape;
   Tensor y = x;
   for (int i = 0; i < 500; ++i)
-    y = checkpoint([&](const Tensor& u) { return (u + 0.5) * w - 0.25 * u + 0.125; }, y);
+    y = checkpoint(
+        [&](const Tensor& u) { return (u + Tensor(0.5)) * w - Tensor(0.25) * u + Tensor(0.125); },
+        y);
   const NoRecording scope;
   const std::size_t size = tape.size();
   CHECK(size == 502);
@@ -238,6 +249,18 @@ TEST_CASE("a module in a checkpoint is the module itself", "[checkpoint]") {
   const Tensor y = sum(tanh(layer(x)));
   CHECK(identical(gradient(y, layer.weight),
                   gradient(sum(tanh(checkpoint(layer, x))), layer.weight)));
+}
+
+TEST_CASE("equations call a checkpoint by its name", "[checkpoint]") {
+  const Tensor x = numbers({3, 4});
+  const Parameter w(numbers({4, 2}, -1, 1, 2));
+  const ParameterRefs parameters{{"w", w}};
+  const Tape tape;
+  const Tensor h = tanh(x);
+  const Tensor y = checkpoint([&](const Tensor& u) { return sigmoid(matmul(u * h, w)); }, h);
+  const std::string text = equations(sum(square(y)), parameters).text();
+  INFO(text);
+  CHECK(text.find("checkpoint(") != std::string::npos);
 }
 
 TEST_CASE("what a checkpoint refuses", "[checkpoint]") {
