@@ -24,7 +24,7 @@ struct Found {
 };
 
 std::optional<Found> look_at(const Tensor& x) {
-  if (!is_floating(x.dtype())) return std::nullopt;
+  if (!x.defined() || !is_floating(x.dtype())) return std::nullopt;
   return visit_floating(x.dtype(), [&]<class T>(T) -> std::optional<Found> {
     const std::span<const T> values = x.values<T>();
     const auto is_bad = [](T value) { return !std::isfinite(value); };

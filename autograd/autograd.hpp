@@ -2,6 +2,8 @@
 #pragma once
 
 #include "autograd/anomaly.hpp"
+#include "autograd/checkpoint.hpp"
+#include "autograd/custom_gradient.hpp"
 #include "autograd/dtype.hpp"
 #include "autograd/equations.hpp"
 #include "autograd/error.hpp"
@@ -11,6 +13,7 @@
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/parameter.hpp"
+#include "autograd/per_example.hpp"
 #include "autograd/random.hpp"
 #include "autograd/scope.hpp"
 #include "autograd/shape.hpp"

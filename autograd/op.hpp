@@ -42,8 +42,8 @@ class Record {
 
  private:
   friend class Tape;
-  friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
-  friend void push_forward(Inputs, Inputs, Inputs, std::span<Tensor>);
+  friend struct detail::Backward;
+  friend struct detail::Forward;
   /// What is being recorded, which the tape need not keep.
   struct Present {
     Inputs inputs;
@@ -73,6 +73,34 @@ struct Sample {
   std::string error;
 };
 
+namespace detail {
+
+template <class O>
+concept HasRules = requires(const O& op, const Tensor& tensor, const Record& record,
+                            std::size_t i) {
+  { op.vjp(i, tensor, record) } -> std::same_as<Tensor>;
+  { op.jvp(i, tensor, record) } -> std::same_as<Tensor>;
+};
+
+/// What has, in place of rules, `expand(record)`: its output anew, as other operations record it.
+/// A pass over the tape then goes through those in its place. Only `checkpoint` is such.
+template <class O>
+concept Expands = requires(const O& op, const Record& record) {
+  { op.expand(record) } -> std::same_as<Tensor>;
+};
+template <class O>
+concept SharesWork = requires(const O& op, const Tensor& adjoint, const Record& record) {
+  { op.vjps(adjoint, record) } -> std::same_as<std::vector<Tensor>>;
+};
+struct NoRules {
+  Tensor vjp(std::size_t, const Tensor&, const Record&) const;
+  Tensor jvp(std::size_t, const Tensor&, const Record&) const;
+};
+template <class O>
+using RulesOf = std::conditional_t<Expands<O>, NoRules, O>;
+
+}  // namespace detail
+
 /// An operation. Its rules are written in ordinary tensor operations, so that they can themselves
 /// be differentiated; an undefined tensor stands for zero.
 ///
@@ -90,21 +118,20 @@ struct Sample {
 ///   `equations` (equations.hpp) takes it at its word where a check on numbers allows.
 /// - `samples()`: examples for the checks.
 ///
-/// Two more facets may be given where the default does not fit:
+/// More facets may be given where the default does not fit:
+/// - `vjps(adjoint, record)`: what `vjp` gives for all inputs, at once, in a vector; for rules that
+///   share work. The backward pass then calls it alone.
 /// - `flops(record)`: floating-point operations of one application, a number from the record's
 ///   shapes. By default one for each element of the output.
 /// - `at_size(n)`: samples of about n elements in all, for benchmarks and checks of large inputs.
 ///   By default one of `samples()` is repeated along its axes.
 template <class O>
-concept Op = std::copyable<O> &&
-    requires(const O& op, Inputs inputs, const Shape& shape, const Tensor& tensor,
-             const Record& record, std::size_t i) {
+concept Op = std::copyable<O> && detail::HasRules<detail::RulesOf<O>> &&
+    requires(const O& op, Inputs inputs, const Shape& shape) {
   { O::name } -> std::convertible_to<std::string_view>;
   { O::keeps } -> std::convertible_to<Keep>;
   { op.shape(inputs) } -> std::same_as<Shape>;
   { op.forward(inputs, shape) } -> std::same_as<Tensor>;
-  { op.vjp(i, tensor, record) } -> std::same_as<Tensor>;
-  { op.jvp(i, tensor, record) } -> std::same_as<Tensor>;
   { op.equation() } -> std::convertible_to<std::string>;
   { O::samples() } -> std::same_as<std::vector<Sample<O>>>;
 };
@@ -114,15 +141,26 @@ Tensor apply(const O& op, Inputs inputs, SourceLocation place = SourceLocation()
 
 namespace detail {
 
-/// An operation's facets with its type erased, one table for each operation.
+[[noreturn]] void fail_undefined(std::string_view name, std::size_t input);
+/// `changes`. Throws ValueError unless there is one for each input.
+std::vector<Tensor> checked_vjps(std::string_view name, std::vector<Tensor> changes,
+                                 const Record& record);
+void fail_floating(std::string_view name, Inputs inputs, std::size_t first);
+[[noreturn]] void fail_promise(std::string_view name, const Shape& promised, const Tensor& output);
+
+using Rule = Tensor (*)(const void* op, std::size_t i, const Tensor& d, const Record& record);
+
+/// An operation's facets with its type erased, one table for each operation. A facet that it does
+/// not have is null.
 struct OpTable {
   std::string_view name;
   Keep keeps;
   std::size_t size, alignment;  // of the struct; 0 if it has no members
   void (*copy)(const void* op, void* where);
   void (*destroy)(void* op) noexcept;  // null if there is nothing to do
-  Tensor (*vjp)(const void* op, std::size_t i, const Tensor& adjoint, const Record& record);
-  Tensor (*jvp)(const void* op, std::size_t i, const Tensor& tangent, const Record& record);
+  Rule vjp, jvp;
+  std::vector<Tensor> (*vjps)(const void* op, const Tensor& adjoint, const Record& record);
+  Tensor (*expand)(const void* op, const Record& record);
   std::string (*equation)(const void* op);
   double (*flops)(const void* op, const Record& record);
   Tensor (*apply)(const void* op, Inputs inputs);
@@ -140,6 +178,41 @@ decltype(auto) stored(const void* op) {
     return *static_cast<const O*>(op);
 }
 
+template <Op O>
+constexpr Rule vjp_of() {
+  if constexpr (Expands<O> || SharesWork<O>)
+    return nullptr;
+  else
+    return [](const void* op, std::size_t i, const Tensor& adjoint, const Record& record) {
+      return stored<O>(op).vjp(i, adjoint, record);
+    };
+}
+template <Op O>
+constexpr Rule jvp_of() {
+  if constexpr (Expands<O>)
+    return nullptr;
+  else
+    return [](const void* op, std::size_t i, const Tensor& tangent, const Record& record) {
+      return stored<O>(op).jvp(i, tangent, record);
+    };
+}
+template <Op O>
+constexpr decltype(OpTable::vjps) vjps_of() {
+  if constexpr (SharesWork<O>)
+    return [](const void* op, const Tensor& adjoint, const Record& record) -> std::vector<Tensor> {
+      return checked_vjps(O::name, stored<O>(op).vjps(adjoint, record), record);
+    };
+  else
+    return nullptr;
+}
+template <Op O>
+constexpr decltype(OpTable::expand) expand_of() {
+  if constexpr (Expands<O>)
+    return [](const void* op, const Record& record) { return stored<O>(op).expand(record); };
+  else
+    return nullptr;
+}
+
 /// The largest struct of an operation, in bytes: what does not fit belongs behind a pointer.
 inline constexpr std::size_t largest_op = 8192;
 
@@ -152,12 +225,10 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
     [](const void* op, void* where) { new (where) O(*static_cast<const O*>(op)); },
     std::is_trivially_destructible_v<O> ? nullptr
                                         : +[](void* op) noexcept { static_cast<O*>(op)->~O(); },
-    [](const void* op, std::size_t i, const Tensor& adjoint, const Record& record) {
-      return stored<O>(op).vjp(i, adjoint, record);
-    },
-    [](const void* op, std::size_t i, const Tensor& tangent, const Record& record) {
-      return stored<O>(op).jvp(i, tangent, record);
-    },
+    vjp_of<O>(),
+    jvp_of<O>(),
+    vjps_of<O>(),
+    expand_of<O>(),
     [](const void* op) -> std::string { return stored<O>(op).equation(); },
     [](const void* op, const Record& record) -> double {
       if constexpr (requires(const O& o) { o.flops(record); })
@@ -166,10 +237,6 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
         return static_cast<double>(element_count(record.output_shape()));
     },
     [](const void* op, Inputs inputs) { return xg::apply(stored<O>(op), inputs); }};
-
-[[noreturn]] void fail_undefined(std::string_view name, std::size_t input);
-void fail_floating(std::string_view name, Inputs inputs, std::size_t first);
-[[noreturn]] void fail_promise(std::string_view name, const Shape& promised, const Tensor& output);
 
 /// Throws DTypeError for an undefined input.
 inline void check_defined(std::string_view name, Inputs inputs) {
