@@ -169,9 +169,10 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
   const NoRecording scope;
   const Graph graph = read_tape(loss, parameters);
   const std::optional<Chain> chain = find_chain(graph);
-  const Examples examples = find_examples(graph);
+  Examples examples = find_examples(graph);
   Statements statements(graph, chain);
   const Reading raw = statements.reading();
+  if (!examples.refusal) examples.refusal = not_an_average(raw.forward.back().right, examples);
 
   Equations result;
   result.examples = examples.count;
