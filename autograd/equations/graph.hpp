@@ -11,6 +11,7 @@ struct Vertex {
   struct Use {
     std::size_t by;           // the vertex that this one is an input of
     Expression contribution;  // what that adds to the adjoint; undefined if nothing
+    Expression jacobian;      // the same as the chain rule has it, Jᵀ times the adjoint of `by`
   };
 
   Shape shape;

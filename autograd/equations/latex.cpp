@@ -91,7 +91,9 @@ class LatexWriter final : public Writer {
   std::string lowered(const std::string& t, const std::string& n) const override {
     return t + "_{" + n + "}";
   }
-  std::string transposed(const std::string& t) const override { return "{" + t + "}^{T}"; }
+  std::string transposed(const std::string& t) const override {
+    return (t.ends_with(')') ? t : "{" + t + "}") + "^{T}";  // free to be broken, too
+  }
   std::string primed(const std::string& t) const override { return t + "'"; }
   std::string norm(const std::string& t) const override { return between("\\|", t, "\\|") + "^2"; }
   std::string summed(const std::string& which, const std::string& t) const override {
@@ -100,7 +102,7 @@ class LatexWriter final : public Writer {
   std::string applied(const std::string& f, const std::string& sub,
                       const std::vector<std::string>& x) const override {
     std::string arguments;
-    for (std::size_t i = 0; i < x.size(); ++i) arguments += (i ? ", \\penalty900 " : "") + x[i];
+    for (std::size_t i = 0; i < x.size(); ++i) arguments += (i ? ", " : "") + x[i];
     return f + (sub.empty() ? "" : "_{" + literal(sub) + "}") + between("(", arguments, ")");
   }
 };

@@ -58,6 +58,16 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
+/// A formula that may be broken into lines after its commas and between factors.
+std::string breakable(const std::string& latex) {
+  std::string result;
+  for (const char c : latex) {
+    result += c;
+    if (c == ',') result += "\\penalty900 ";  // a break after ⊙ or + costs 700
+  }
+  return result;
+}
+
 /// The identities of derivatives that stand in the statements.
 std::vector<std::string> slopes(const Reading& reading) {
   std::vector<std::string> result;
@@ -139,7 +149,7 @@ std::string Equations::latex(bool proofs) const {
           "    \\def\\makelabel#1{\\hfill #1}\\raggedright}\n";
       for (std::size_t i = 0; i < s.steps.size(); ++i)
         derivations += "  \\item[$\\displaystyle " + (i ? "" : writer->symbol(s.left)) +
-                       " =$] $\\displaystyle " + writer->expression(s.steps[i].result) +
+                       " =$] $\\displaystyle " + breakable(writer->expression(s.steps[i].result)) +
                        "$ \\quad {\\footnotesize [" + latex_text(s.steps[i].identity) + "]}\n";
       derivations += "\\end{list}\n";
     });

@@ -69,7 +69,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
     case Kind::total: {
       const Expression& inner = e.parts()[0];
       std::string which;
-      if (columns_ && inner.shape().size() == 2 && e->axes.size() == 2)
+      if (columns_ && inner.shape().size() == 2 && inner.shape()[1] == 1 && e->axes.size() == 2)
         which = "j";
       else if (inner.shape().size() == 2 && e->axes.size() == 1)
         which = e->axes[0] == 0 ? "x" : "j";
@@ -100,9 +100,10 @@ Writer::Piece Writer::piece(const Expression& e) const {
       if (last > 1) of += literal("," + std::to_string(e->slot + 1));
       std::vector<std::string> arguments;
       for (std::size_t i = 0; i < last; ++i) arguments.push_back(part(i, Level::sum));
-      return {transposed(applied(lowered(name("J"), of), "", arguments)) + beside() +
-                  part(last, Level::raised),
-              Level::product};
+      return {
+          transposed(applied(lowered(name("J"), of), "", arguments)) + beside() +
+              part(last, e.parts()[last].kind() == Kind::jacobian ? Level::product : Level::raised),
+          Level::product};
     }
   }
   return {};

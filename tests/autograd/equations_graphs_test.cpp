@@ -409,6 +409,7 @@ TEST_CASE("equations: the pages are well formed") {
       CHECK_THAT(latex, ContainsSubstring("\\begin{align*}"));
       // What pdflatex reads without further packages.
       CHECK(std::all_of(latex.begin(), latex.end(), [](char c) { return (c & 0x80) == 0; }));
+      CHECK_FALSE(std::regex_search(latex, std::regex("penalty[0-9]+[^0-9 ]")));  // reads on
       CHECK((latex.find("\\begin{list}") != std::string::npos) == proofs);
     }
   }
