@@ -168,14 +168,19 @@ std::string Equations::latex(bool proofs) const {
   return result;
 }
 
-std::string Equations::html(bool proofs) const {
+std::string Equations::html_fragment(bool proofs) const {
+  // What is too wide is scrolled by itself, in whatever page it stands.
+  const std::string wide = "<div style=\"overflow-x: auto; max-width: 100%\">";
+  const std::string step_of_proof =
+      "<div style=\"display: flex; flex-wrap: wrap; align-items: center; gap: 0 2em; "
+      "margin: 0.4em 0 0.4em 2em\">";
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
     const auto writer = mathml_writer(depth, columns);
     const Reading lines = folded(whole, depth);
     const auto math = [](const std::string& inside) {
       return "<math displaystyle=\"true\"><mrow>" + inside + "</mrow></math>";
     };
-    std::string result = "<div class=\"wide\"><table>\n";
+    std::string result = wide + "<table>\n";
     for_each(lines, [&](const Statement& s, bool) {
       result += "<tr><td>" + math(writer->symbol(s.left)) + "</td><td>" +
                 math("<mo>=</mo>" + writer->expression(s.right)) + "</td><td>" +
@@ -190,34 +195,34 @@ std::string Equations::html(bool proofs) const {
       if (!backward) return;
       result += "<details><summary>The steps to " + math(writer->symbol(s.left)) + "</summary>\n";
       for (const DerivationStep& step : s.steps)
-        result += "<div class=\"step\"><div class=\"wide\">" +
-                  math("<mo>=</mo>" + writer->expression(step.result)) + "</div><small>" +
-                  escaped(step.identity) + "</small></div>\n";
+        result += step_of_proof + wide + math("<mo>=</mo>" + writer->expression(step.result)) +
+                  "</div><small>" + escaped(step.identity) + "</small></div>\n";
       result += "</details>\n";
     });
     return result;
   };
-  // Colours are the browser's own, light or dark; what is too wide is scrolled by itself.
-  std::string result =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width\">"
-      "<title>The equations of a tape</title>\n<style>\n"
-      ":root { color-scheme: light dark; }\n"
-      "body { font-family: serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }\n"
-      ".wide { overflow-x: auto; max-width: 100%; }\n"
-      "td { padding: 0.2em 1em 0.2em 0; white-space: nowrap; }\n"
-      "td:first-child { padding-right: 0.3em; text-align: right; }\n"
-      "details { margin: 0.6em 0; } summary { cursor: pointer; }\n"
-      ".step { display: flex; flex-wrap: wrap; align-items: center; gap: 0 2em;\n"
-      "        margin: 0.4em 0 0.4em 2em; }\n"
-      "</style></head><body>\n";
+  std::string result;
   if (example)
-    result += "<h2>One example</h2>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
+    result += "<h3>One example</h3>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
               reading(*example, true, proofs);
-  result += "<h2>The batch</h2>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
+  result += "<h3>The batch</h3>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
             reading(batch, false, proofs && !example);
   if (!example) result += "<p>There is no reading for one example: " + escaped(refusal) + ".</p>\n";
-  return result + "</body></html>\n";
+  return result;
+}
+
+std::string Equations::html(bool proofs) const {
+  // Colours are the browser's own, light or dark.
+  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+         "<title>The equations of a tape</title>\n<style>\n"
+         ":root { color-scheme: light dark; }\n"
+         "body { font-family: serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }\n"
+         "td { padding: 0.2em 1em 0.2em 0; white-space: nowrap; }\n"
+         "td:first-child { padding-right: 0.3em; text-align: right; }\n"
+         "details { margin: 0.6em 0; } summary { cursor: pointer; }\n"
+         "</style></head><body>\n<h2>The equations of a tape</h2>\n" +
+         html_fragment(proofs) + "</body></html>\n";
 }
 
 }  // namespace xg
