@@ -86,7 +86,8 @@ class Trial {
     v.value = settled(value(v.shape));
     for (std::size_t i = 0; v.needed && i < inputs_.size(); ++i)
       if (graph_[inputs_[i]].needed)
-        graph_[inputs_[i]].uses.push_back({n_, settled(contribution(v.shape, i))});
+        graph_[inputs_[i]].uses.push_back(
+            {n_, settled(contribution(v.shape, i)), settled(pulled_back_by(named(), v.shape, i))});
   }
 
  private:
@@ -158,13 +159,27 @@ class Trial {
       return call(f_, symbols, shape);
     } catch (const Error&) {
     }
+    f_ = named();
+    return call(f_, symbols, shape);
+  }
+
+  /// The operation under its name, whatever its facet says.
+  std::shared_ptr<const Function> named() const {
     Function f = *f_;
     f.facet = name_ + "(";
     for (std::size_t i = 0; i < inputs_.size(); ++i)
       f.facet += detail::text(i ? ", {" : "{", i, '}');
     f.facet += ")";
-    f_ = std::make_shared<const Function>(std::move(f));
-    return call(f_, symbols, shape);
+    return std::make_shared<const Function>(std::move(f));
+  }
+
+  /// The adjoint pulled back to input i by a Jacobian.
+  Expression pulled_back_by(std::shared_ptr<const Function> f, const Shape& shape,
+                            std::size_t i) const {
+    Parts parts;
+    for (std::size_t k = 0; k < inputs_.size(); ++k) parts.push_back(input(k));
+    parts.push_back(symbol(adjoint_of(n_), shape));
+    return jacobian(std::move(f), i, std::move(parts), graph_[inputs_[i]].shape);
   }
 
   /// What is added to the adjoint of input i: the rule, traced, or the Jacobian; nothing for zero.
@@ -192,10 +207,7 @@ class Trial {
     } catch (const Unreadable&) {
     } catch (const Error&) {
     }
-    Parts parts;
-    for (std::size_t k = 0; k < inputs_.size(); ++k) parts.push_back(input(k));
-    parts.push_back(adjoint);
-    return jacobian(f_, i, std::move(parts), graph_[inputs_[i]].shape);
+    return pulled_back_by(f_, shape, i);
   }
 
   /// Reads the rule for input i off a tape, as an expression in inputs, output and adjoint.
