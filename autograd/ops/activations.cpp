@@ -137,7 +137,7 @@ struct Softplus : Unary<Softplus> {
   template <class V>
   V value(const V& x) const {
     // max(x, 0) + ln(1 + e^-|x|): neither term can overflow, and NaN stays.
-    return xsimd::select(x < V(0), V(0), x) + xsimd::log1p(xsimd::exp(-xsimd::abs(x)));
+    return xsimd::select(x < V(0), V(0), x) + kernels::log1p_of_unit(xsimd::exp(-xsimd::abs(x)));
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * sigmoid(r.input(0));

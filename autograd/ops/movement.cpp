@@ -4,6 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/copy.hpp"
+#include "autograd/kernels/map.hpp"
 #include "autograd/kernels/transpose.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -187,16 +188,32 @@ struct BroadcastTo {
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       const T* in = x[0].data<T>();
       T* const to_all = out.exclusive_data<T>();
-      if (x[0].size() == 1) return void(std::fill_n(to_all, out.size(), *in));
       const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
-      kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
-        plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
-          if (plan.row_stride(0) == 0)
-            std::fill_n(to_all + at, count, in[offset[0]]);
-          else
-            std::copy_n(in + offset[0], count, to_all + at);
+      const bool streamed = kernels::streams_rows<T>(out.size(), plan.row_length());
+      const auto rows = [&](const auto& copy_row) {
+        kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+          plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
+            copy_row(in + offset[0], count, to_all + at);
+          });
+          if (streamed) kernels::finish_streaming();
         });
-      });
+      };
+      const bool repeats = plan.row_stride(0) == 0;  // one number for a row
+      if (streamed)
+        rows([&](const T* from, std::int64_t n, T* to_row) {
+          const auto itself = [](const auto& v) { return v; };
+          if (repeats)
+            kernels::stream_row(itself, n, to_row, kernels::Fixed<T>{*from});
+          else
+            kernels::stream_row(itself, n, to_row, kernels::Moving<T>{from});
+        });
+      else
+        rows([&](const T* from, std::int64_t n, T* to_row) {
+          if (repeats)
+            std::fill_n(to_row, n, *from);
+          else
+            std::copy_n(from, n, to_row);
+        });
     });
     return out;
   }
