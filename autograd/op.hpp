@@ -40,6 +40,7 @@ class Record {
 
  private:
   friend class Tape;
+  friend struct detail::TapeReader;
   friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
   friend Tensor push_forward(const Tensor&, Inputs, Inputs);
   Record(const Tape& tape, std::size_t node) : tape_(tape), node_(node) {}

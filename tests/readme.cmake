@@ -1,13 +1,13 @@
-# cmake -D ROOT=source-folder -P readme.cmake
-# Checks that every C++ block of the README stands, line by line, in one of the examples.
+# cmake -D ROOT=source-folder -D PAGE=README.md -P readme.cmake
+# Checks that every C++ block of a page stands, line by line, in one of the examples or tests.
 cmake_minimum_required(VERSION 3.25)
-file(GLOB examples ${ROOT}/examples/*.cpp)
+file(GLOB examples ${ROOT}/examples/*.cpp ${ROOT}/tests/*/*.cpp)
 set(programs "")
 foreach(example ${examples})
   file(READ ${example} text)
   string(APPEND programs "${text}\n")
 endforeach()
-file(READ ${ROOT}/README.md readme)
+file(READ ${ROOT}/${PAGE} readme)
 
 set(blocks 0)
 while(TRUE)
@@ -23,11 +23,11 @@ while(TRUE)
   string(SUBSTRING "${readme}" 3 -1 readme)
   string(FIND "${programs}" "${block}" found)
   if(found EQUAL -1)
-    message(FATAL_ERROR "this block of README.md stands in no example:\n${block}")
+    message(FATAL_ERROR "this block of ${PAGE} stands in no example:\n${block}")
   endif()
   math(EXPR blocks "${blocks} + 1")
 endwhile()
 if(blocks EQUAL 0)
-  message(FATAL_ERROR "README.md has no C++ block")
+  message(FATAL_ERROR "${PAGE} has no C++ block")
 endif()
-message("${blocks} blocks of README.md stand in the examples")
+message("${blocks} blocks of ${PAGE} stand in the examples")

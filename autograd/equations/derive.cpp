@@ -8,6 +8,7 @@ namespace xg {
 
 namespace algebra {
 
+using detail::inputs_of;
 using detail::Node;
 using detail::TapeMemory;
 using detail::TapeReader;
@@ -36,7 +37,7 @@ void want(Graph& graph, const Tape& tape, std::span<const ParameterRef> paramete
   for (std::size_t n = 0; n < graph.size(); ++n)
     graph[n].parameter = graph[n].leaf && m.nodes[n].version > 0;
   for (const ParameterRef& p : parameters) {
-    const std::size_t n = TapeReader::find(tape, p.value());
+    const std::size_t n = TapeReader::find(tape, p.value(), "equations");
     if (n >= graph.size() || !used[n])
       throw TapeError("[equations] the loss does not depend on the parameter " + p.name());
     graph[n].wanted = graph[n].parameter = true;
@@ -58,9 +59,9 @@ void want(Graph& graph, const Tape& tape, std::span<const ParameterRef> paramete
 
 Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters) {
   check_loss(loss);
-  const Tape& tape = TapeReader::of(loss);
+  const Tape& tape = TapeReader::of(loss, "equations");
   const TapeMemory& m = TapeReader::memory(tape);
-  Graph graph(TapeReader::find(tape, loss) + 1);
+  Graph graph(TapeReader::find(tape, loss, "equations") + 1);
   std::vector<char> used(graph.size(), 0);
   used.back() = 1;
   for (std::size_t n = graph.size(); n-- > 0;)
