@@ -166,11 +166,12 @@ void Backward::for_each_mistake(const std::function<bool(const Mistake&)>& visit
       } catch (const Error&) {  // not defined there
       }
   }
-  for (const auto& [name, nodes] : kinds) {
+  for (const auto& kind : kinds) {
+    const std::vector<std::size_t>& nodes = kind.second;
     if (nodes.size() < 2) continue;
     if (visit({Verdict::missing_factor,
-               text(symbol(nodes[0]), "(z) is forgotten at all ", nodes.size(), " places of ", name,
-                    equation(nodes.front())),
+               text(symbol(nodes[0]), "(z) is forgotten at all ", nodes.size(), " places of ",
+                    kind.first, equation(nodes.front())),
                gradients([&](std::size_t n, std::size_t, const Tensor& g) -> std::optional<Tensor> {
                  if (std::find(nodes.begin(), nodes.end(), n) == nodes.end()) return std::nullopt;
                  return g;
@@ -179,7 +180,7 @@ void Backward::for_each_mistake(const std::function<bool(const Mistake&)>& visit
   }
   std::vector<std::size_t> uses(last_ + 1, 0);
   for (std::size_t n = 0; n <= last_; ++n)
-    for (const std::uint32_t input : inputs_of(m, m.nodes[n])) uses[input] += needed_[n];
+    for (const std::uint32_t input : inputs_of(m, m.nodes[n])) uses[input] += needed_[n] ? 1 : 0;
   for (std::size_t n = last_ + 1; n-- > 0;)
     for (std::size_t i = 0; needed_[n] && i < m.nodes[n].input_count; ++i) {
       const std::uint32_t input = inputs_of(m, m.nodes[n])[i];
