@@ -55,7 +55,8 @@ std::optional<std::size_t> Backward::place(std::size_t parameter) const {
   return sources_[parameter] <= last_ ? std::optional(sources_[parameter]) : std::nullopt;
 }
 
-// Whether the rule multiplies the adjoint element by element with what is not one number.
+// Whether the rule multiplies the adjoint element by element with what is not one number; of one
+// element, with what is not 1.
 bool Backward::is_elementwise(std::size_t n) const {
   const TapeMemory& m = TapeReader::memory(tape_);
   const Node& node = m.nodes[n];
@@ -68,10 +69,11 @@ bool Backward::is_elementwise(std::size_t n) const {
   const Tensor slope = node.op->vjp(node.op_state, 0, Tensor::full(shape, 1, w.dtype()),
                                     TapeReader::record(tape_, n));
   const Tensor weighted = node.op->vjp(node.op_state, 0, w, TapeReader::record(tape_, n));
-  if (!slope.defined() || slope.shape() != shape || slope.size() < 2) return false;
+  if (!slope.defined() || slope.shape() != shape) return false;
   const double size = sum(abs(slope)).item();
   return sum(abs(weighted - w * slope)).item() <= 1e-5 * size &&
-         sum(abs(slope - mean(slope))).item() > 1e-5 * size;
+         sum(abs(slope - (slope.size() == 1 ? ones_like(slope) : mean(slope)))).item() >
+             1e-5 * size;
 }
 
 std::vector<Tensor> Backward::gradients(const Change& change) const {

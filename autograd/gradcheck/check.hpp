@@ -93,7 +93,8 @@ struct Context {
 };
 struct Finding {
   Verdict verdict = Verdict::correct;
-  std::string explanation;
+  std::string explanation{};
+  bool has_reason = false;  // of a constant factor: it is known where such a number comes from
 };
 Finding explain(const Comparison& c, const Shape& shape, const Context& context);
 

@@ -197,21 +197,31 @@ class Backprop {
     const bool all_comparable = std::all_of(order.begin(), order.end(), [&](std::size_t k) {
       return comparable(k) || !mine_[k].defined();
     });
-    if (const auto c = factor(tape_); c && all_comparable) {
-      const Finding finding = describe_constant(*c, context);
+    // Of one neuron and one example σ' is a number as well, though one without a reason.
+    const auto multiple = factor(tape_);
+    const auto constant = all_comparable ? multiple : std::nullopt;
+    const auto by_constant = [&](const Finding& finding) {
       report.verdict = finding.verdict;
       report.explanation = finding.explanation;
       for (auto& row : report.rows)
-        if (!row.passed) row.verdict = finding.verdict;
-      return;
-    }
+        if (!row.passed) {
+          row.verdict = finding.verdict;
+          row.explanation.clear();
+        }
+    };
+    if (constant)
+      if (const Finding finding = describe_constant(*constant, context); finding.has_reason)
+        return by_constant(finding);
     for (std::size_t i = 0; i < order.size(); ++i)
       if (!report.rows[i].passed && comparable(order[i])) alone(order[i], context, report.rows[i]);
     // One mistake that explains all; without a further factor if possible.
     std::optional<std::pair<Mistake, double>> found;
     std::vector<std::optional<Mistake>> of_row(order.size());
-    backward.for_each_mistake([&](const Mistake& mistake) {
-      if (const auto c = factor(mistake.gradients)) {
+    bool numbers_differ = false;  // not shapes alone
+    for (std::size_t i = 0; i < order.size(); ++i)
+      numbers_differ = numbers_differ || (!report.rows[i].passed && comparable(order[i]));
+    const auto try_mistake = [&](const Mistake& mistake) {
+      if (const auto c = factor(mistake.gradients); c && (!multiple || std::abs(*c - 1) <= fit_)) {
         if (!found || std::abs(*c - 1) <= fit_) found = {mistake, *c};
         if (std::abs(*c - 1) <= fit_) return true;
       }
@@ -221,14 +231,17 @@ class Backprop {
                                             !of_row[i] && agree(mine_[k], mistake.gradients[k]))
           of_row[i] = mistake;
       return false;
-    });
+    };
+    if (numbers_differ) backward.for_each_mistake(try_mistake);
+    if (constant && !(found && std::abs(found->second - 1) <= fit_))
+      return by_constant(describe_constant(*constant, context));
     if (found) {
       report.verdict = found->first.verdict;
       report.explanation = with_factor(found->first, found->second, context);
-      for (auto& row : report.rows)
-        if (!row.passed) {
-          row.verdict = report.verdict;
-          row.explanation.clear();
+      for (std::size_t i = 0; i < order.size(); ++i)
+        if (!report.rows[i].passed && comparable(order[i])) {
+          report.rows[i].verdict = report.verdict;
+          report.rows[i].explanation.clear();
         }
     } else {
       for (std::size_t i = 0; i < order.size(); ++i)
@@ -248,7 +261,7 @@ class Backprop {
   void alone(std::size_t k, const Context& context, BackpropComparison::Row& r) const {
     const NoRecording scope;
     const Tensor &a = mine_[k], &b = tape_[k];
-    if (largest(a) == 0) {
+    if (std::all_of(numbers(a).begin(), numbers(a).end(), [](double v) { return v == 0; })) {
       r.verdict = Verdict::no_gradient;
       r.explanation = "it is zero";
     } else if (const auto c = factor(tape_, k)) {

@@ -1,6 +1,6 @@
 // From differing numbers to a verdict in words.
 #include <algorithm>
-#include <sstream>
+#include <set>
 
 #include "autograd/gradcheck/check.hpp"
 #include "autograd/ops.hpp"
@@ -26,11 +26,6 @@ std::pair<int, int> ratio_of(double c, int limit, double fit) {
     if (p >= 1 && p * q <= limit && near(c, p / q, fit)) return {static_cast<int>(p), q};
   }
   return {0, 0};
-}
-
-std::string axis_text(std::size_t axis, const std::string& what, const Shape& shape) {
-  return shape.size() == 1 ? text("the number of elements of ", what, ' ', shape)
-                           : text("the extent of axis ", axis, " of ", what, ' ', shape);
 }
 
 }  // namespace
@@ -61,35 +56,36 @@ std::optional<double> constant_factor(std::span<const double> mine, std::span<co
 Finding describe_constant(double c, const Context& context) {
   const double r = std::abs(c);
   if (near(c, -1, context.fit))
-    return {Verdict::wrong_sign, text(context.mine, " has the wrong sign")};
+    return {Verdict::wrong_sign, text(context.mine, " has the wrong sign"), true};
   const auto is = [&](double value) { return near(r, value, context.fit); };
   std::vector<std::string> reasons;
   if (is(2)) reasons.push_back("it is the ½ of a cost such as ½‖a − y‖²");
   if (is(0.5)) reasons.push_back("it is the 2 of d(u²) = 2u du");
+  std::set<std::int64_t> seen;  // an extent is explained once
+  const auto try_extent = [&](std::int64_t extent, const std::string& whose) {
+    if (extent < 2 || reasons.size() == 2 || !seen.insert(extent).second) return;
+    const auto m = static_cast<double>(extent);
+    const std::string m_is = text("m = ", extent, " is ", whose);
+    if (is(m))
+      reasons.push_back(text("it is the 1/m of a mean over m examples: ", m_is));
+    else if (is(1 / m))
+      reasons.push_back(
+          text("it undoes a 1/m, of a mean taken where a sum is meant or taken twice: ", m_is));
+    else if (is(2 * m))
+      reasons.push_back(text("it is the 1/(2m) of a cost such as 1/(2m) Σ‖a − y‖²: ", m_is));
+  };
   for (const auto& [what, shape] : context.shapes)
-    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-      const auto m = static_cast<double>(shape[axis]);
-      if (m < 2) continue;
-      const std::string m_is = text("m = ", shape[axis], " is ", axis_text(axis, what, shape));
-      std::string reason;
-      if (is(m))
-        reason = text("it is the 1/m of a mean over m examples: ", m_is);
-      else if (is(1 / m))
-        reason =
-            text("it undoes a 1/m, of a mean taken where a sum is meant or taken twice: ", m_is);
-      else if (is(2 * m))
-        reason = text("it is the 1/(2m) of a cost such as 1/(2m) Σ‖a − y‖²: ", m_is);
-      else if (m > 2 && is(2 / m))
-        reason = text("it is m/2: ", m_is);
-      if (!reason.empty() && reasons.size() < 2) reasons.push_back(std::move(reason));
-    }
+    for (std::size_t axis = 0; shape.size() > 1 && axis < shape.size(); ++axis)
+      try_extent(shape[axis], text("the extent of axis ", axis, " of ", what, ' ', shape));
+  for (const auto& [what, shape] : context.shapes)
+    try_extent(element_count(shape), text("the number of elements of ", what, ' ', shape));
   std::string words =
       text(context.mine, " is ", number_text(c, context.fit), " times ", context.truth, ": ");
   words += text(c < 0 ? "the sign is wrong, and " : "", "a factor ",
                 number_text(1 / r, context.fit), " is missing");
   for (std::size_t i = 0; i < reasons.size(); ++i)
     words += text(i == 0 ? ". Likely " : ", or ", reasons[i]);
-  return {Verdict::constant_factor, words};
+  return {Verdict::constant_factor, words, !reasons.empty()};
 }
 
 namespace {

@@ -10,6 +10,7 @@
 
 namespace xg {
 
+using detail::digits;
 using detail::text;
 
 namespace check {
@@ -86,8 +87,8 @@ class Check {
     const double after = value_of(p_, x_);
     std::string state;
     if (!same(before, again) || !same(before, after))
-      state = text("two calls at the same inputs give ", before, " and ",
-                   same(before, again) ? after : again);
+      state = text("two calls at the same inputs give ", digits(before), " and ",
+                   digits(same(before, again) ? after : again));
     for (const Comparison& c : comparisons) passed = passed && !c.is_failed();
     if (state.empty() && !passed) state = other_gradient(gradients);
     if (!state.empty()) return depends_on_state(report, inputs, std::move(state));
@@ -114,8 +115,8 @@ class Check {
       const Tensor a = cast(gradients[k], DType::float64), b = cast(again[k], DType::float64);
       for (std::int64_t e = 0; e < a.size(); ++e)
         if (const double x = a.data<double>()[e], y = b.data<double>()[e]; !same(x, y))
-          return text("two gradients at the same inputs have ", x, " and ", y, " at ",
-                      index_of(e, a.shape()), " of ", name_of(k));
+          return text("two gradients at the same inputs have ", digits(x), " and ", digits(y),
+                      " at ", index_of(e, a.shape()), " of ", name_of(k));
     }
     return "";
   }

@@ -129,6 +129,34 @@ TEST_CASE("constant factors by hand", "[compare_backprop]") {
   CHECK(weights.rows[0].passed);
 }
 
+TEST_CASE("one neuron and one example, where a forgotten σ' is a number", "[compare_backprop]") {
+  const Parameter w(Tensor{{0.3, -0.7}}), b(Tensor{0.2});
+  const ParameterRefs parameters{{"neuron.weight", w}, {"neuron.bias", b}};
+  const Tensor x{{1.5, -0.4}}, y{{0.1}};
+  const auto loss = [&] { return nn::quadratic_cost(sigmoid(linear(x, w, b)), y); };
+  const Tensor a = sigmoid(linear(x, w, b));
+  const auto by_hand = [&](const Tensor& delta) {
+    return NamedTensors{{"neuron.weight", matmul(transpose(delta), x)},
+                        {"neuron.bias", reshape(delta, {1})}};
+  };
+  CHECK(compare_backprop(by_hand((a - y) * a * (1 - a)), loss, parameters));
+  require_says(compare_backprop(by_hand(a - y), loss, parameters), Verdict::missing_factor,
+               "neuron", "σ'(z) is forgotten where z goes into the sigmoid behind layer `neuron`");
+  require_says(compare_backprop(by_hand((a - y) * a * (1 - a) * 3.7), loss, parameters),
+               Verdict::constant_factor, "neuron", "your gradient is 37/10 times the tape's");
+}
+
+TEST_CASE("NaN by hand is wrong", "[compare_backprop]") {
+  const Book book;
+  NamedTensors mine = book.by_hand({});
+  mine[3].second = Tensor{0.0, not_a_number};
+  const BackpropComparison report = compare_backprop(
+      mine, [&] { return nn::quadratic_cost(book.net(book.x), book.y); }, book.net.parameters());
+  INFO(report);
+  CHECK(report.verdict == Verdict::wrong);
+  CHECK(report.rows[0].index == Extents{1});
+}
+
 TEST_CASE("what is wrong with one gradient alone", "[compare_backprop]") {
   const Book book;
   require_says(book.compare({.transposed = true}), Verdict::transposed, "0",

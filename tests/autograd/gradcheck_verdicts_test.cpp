@@ -84,6 +84,8 @@ TEST_CASE("verdict: a forgotten 1/m", "[gradcheck]") {
   CHECK(report.inputs[0].explanation.find("the tape's gradient is 5 times the differences") == 0);
   const GradCheck other = gradcheck(f, numbers({4, 1}, 0.5, 1.5));
   require_says(other, Verdict::constant_factor, "m = 4 is the extent of axis 0 of input 0 (4, 1)");
+  require_says(gradcheck(f, x23), Verdict::constant_factor,
+               "m = 6 is the number of elements of input 0 (2, 3)");
 }
 
 TEST_CASE("verdict: a 1/m too many, and the 1/(2m) of a cost", "[gradcheck]") {
