@@ -44,6 +44,7 @@ class Record {
   friend class Tape;
   friend struct detail::Backward;
   friend struct detail::Forward;
+  friend struct detail::TapeReader;
   /// What is being recorded, which the tape need not keep.
   struct Present {
     Inputs inputs;

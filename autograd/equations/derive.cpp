@@ -8,6 +8,7 @@ namespace xg {
 
 namespace algebra {
 
+using detail::inputs_of;
 using detail::Node;
 using detail::TapeMemory;
 using detail::TapeReader;

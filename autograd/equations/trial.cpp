@@ -11,6 +11,7 @@
 
 namespace xg::algebra {
 
+using detail::inputs_of;
 using detail::Node;
 using detail::TapeMemory;
 using detail::TapeReader;
@@ -18,36 +19,10 @@ using detail::TensorAccess;
 
 namespace {
 
-/// The operation of a node, with a struct of its own, so that it can outlive the tape.
+/// The operation of a node, which may outlive the tape.
 std::shared_ptr<const Function> function_of(const Node& node) {
-  const detail::OpTable& op = *node.op;
-  std::shared_ptr<void> state;
-  if (node.op_state) {
-    void* const place = ::operator new(op.size, std::align_val_t(op.alignment));
-    const auto give_back = [alignment = op.alignment](void* p) {
-      ::operator delete(p, std::align_val_t(alignment));
-    };
-    std::unique_ptr<void, decltype(give_back)> room(place, give_back);
-    op.copy(node.op_state, place);
-    static_cast<void>(room.release());
-    state = std::shared_ptr<void>(place, [&op, give_back](void* p) {
-      if (op.destroy) op.destroy(p);
-      give_back(p);
-    });
-  }
-  std::string facet = op.equation(node.op_state);
-  if (const auto at = facet.find("{...}"); at != std::string::npos) {
-    std::string all;
-    for (std::uint32_t i = 0; i < node.input_count; ++i)
-      all += detail::text(i > 0 ? ", " : "", '{', i, '}');
-    facet.replace(at, 5, all);
-  }
   return std::make_shared<const Function>(
-      Function{std::move(facet), [&op, state](std::span<const Tensor> x) {
-                 std::vector<const Tensor*> pointers;
-                 for (const Tensor& t : x) pointers.push_back(&t);
-                 return op.apply(state.get(), Inputs(pointers.data(), pointers.size()));
-               }});
+      Function{detail::equation_of(node), detail::operation_of(node)});
 }
 
 /// Whether two tensors agree but for rounding; NaN agrees with NaN.
@@ -221,11 +196,11 @@ class Trial {
       return symbol(adjoint_of(n_), y.shape());
     std::map<std::size_t, Expression> known;
     for (std::size_t k = 0; k < inputs_.size(); ++k)
-      known[TapeReader::find(tape, d.x[k])] = input(k);
-    known[TapeReader::find(tape, y)] = symbol(value_of(n_), y.shape());
-    known[TapeReader::find(tape, d.g)] = symbol(adjoint_of(n_), y.shape());
+      known[TapeReader::find(tape, d.x[k], "equations")] = input(k);
+    known[TapeReader::find(tape, y, "equations")] = symbol(value_of(n_), y.shape());
+    known[TapeReader::find(tape, d.g, "equations")] = symbol(adjoint_of(n_), y.shape());
     known.erase(no_vertex);
-    const std::size_t last = TapeReader::find(tape, result);
+    const std::size_t last = TapeReader::find(tape, result, "equations");
     if (last == no_vertex) throw Unreadable{};
     for (std::size_t n = 0; n <= last; ++n) {
       if (known.contains(n)) continue;
