@@ -167,7 +167,7 @@ std::string Equations::latex(bool proofs) const {
          reading(batch, false, proofs && !example);
 }
 
-std::string Equations::html(bool proofs) const {
+std::string Equations::html_fragment(bool proofs) const {
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
     const auto writer = mathml_writer(depth, columns);
     const auto math = [](const std::string& inside) {
@@ -192,19 +192,27 @@ std::string Equations::html(bool proofs) const {
     });
     return result;
   };
-  std::string result =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<title>The equations of a tape</title>\n<style>\n"
-      "body { font-family: serif; margin: 2em auto; max-width: 60em; }\n"
-      "td { padding: 0.2em 1em; } math { text-align: left; } summary math { display: inline; }\n"
-      "</style></head><body>\n";
+  std::string result;
   if (example)
-    result += "<h2>One example</h2>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
+    result += "<h3>One example</h3>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
               reading(*example, true, proofs);
-  result += "<h2>The batch</h2>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
+  result += "<h3>The batch</h3>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
             reading(batch, false, proofs && !example);
   if (!example) result += "<p>There is no reading for one example: " + escaped(refusal) + ".</p>\n";
-  return result + "</body></html>\n";
+  return result;
+}
+
+std::string Equations::html(bool proofs) const {
+  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+         "<title>The equations of a tape</title>\n<style>\n"
+         ":root { color-scheme: light dark; }\n"
+         "body { font-family: serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }\n"
+         "table { display: block; overflow-x: auto; }\n"
+         "td { padding: 0.2em 1em; white-space: nowrap; }\n"
+         "math { display: inline math; }\n"
+         "</style></head><body>\n<h2>The equations of a tape</h2>\n" +
+         html_fragment(proofs) + "</body></html>\n";
 }
 
 }  // namespace xg
