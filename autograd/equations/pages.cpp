@@ -209,8 +209,8 @@ std::string Equations::html(bool proofs) const {
          ":root { color-scheme: light dark; }\n"
          "body { font-family: serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }\n"
          "table { display: block; overflow-x: auto; }\n"
-         "td { padding: 0.2em 1em; white-space: nowrap; }\n"
-         "math { display: inline math; }\n"
+         "td { padding: 0.2em 1em 0.2em 0; }\n"
+         "math { display: inline math; } summary { padding: 0.2em 0; }\n"
          "</style></head><body>\n<h2>The equations of a tape</h2>\n" +
          html_fragment(proofs) + "</body></html>\n";
 }

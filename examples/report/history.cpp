@@ -28,27 +28,24 @@ double norm(const Tensor& t) { return std::sqrt(squared_norm(cast(t, DType::floa
 
 History::History(Watched watched)
     : watched_(std::move(watched)), probe_(spread(watched_.training, probe_examples)) {
-  measure(0, true);
+  measure(0);
 }
 
 void History::after(std::int64_t examples) {
-  if (examples < due_) return;
-  measure(examples, examples % watched_.training.size() == 0);
+  if (examples >= due_) measure(examples);
 }
 
 void History::end(std::int64_t examples) {
-  if (examples > last_) measure(examples, true);
+  if (examples > last_) measure(examples);
 }
 
-void History::measure(std::int64_t examples, bool with_test) {
+void History::measure(std::int64_t examples) {
   const std::int64_t epoch = watched_.training.size();
   const double now = static_cast<double>(examples) / static_cast<double>(epoch);
   last_ = examples;
-  const std::int64_t step = examples < early_epochs * epoch
-                                ? std::max<std::int64_t>(1, epoch / measures_of_early_epoch)
-                                : epoch;
-  // The end of an epoch is always a time to measure.
-  due_ = std::min(examples / step * step + step, examples / epoch * epoch + epoch);
+  const std::int64_t parts = examples < early_epochs * epoch ? measures_of_early_epoch : 1;
+  const std::int64_t next = examples * parts / epoch + 1;
+  due_ = (next * epoch + parts - 1) / parts;
 
   const auto [cost, gradients] =
       value_and_gradient([&] { return watched_.cost(probe_); }, watched_.parameters);
@@ -63,7 +60,6 @@ void History::measure(std::int64_t examples, bool with_test) {
     norms.bias.push_back(norm(gradients[l + 1]));
   }
   norms_.push_back(norms);
-  if (!with_test) return;
 
   double total = 0;
   std::int64_t correct = 0;

@@ -53,12 +53,13 @@ class History {
   const Watched& watched() const noexcept { return watched_; }
   /// The same training examples each time, spread over the data.
   std::int64_t probe_size() const noexcept { return probe_.size(); }
+  // One of each for every time.
   const std::vector<Score>& training() const noexcept { return training_; }
-  const std::vector<Norms>& norms() const noexcept { return norms_; }  ///< beside training()
-  const std::vector<Score>& test() const noexcept { return test_; }    ///< after whole epochs
+  const std::vector<Score>& test() const noexcept { return test_; }
+  const std::vector<Norms>& norms() const noexcept { return norms_; }
 
  private:
-  void measure(std::int64_t examples, bool with_test);
+  void measure(std::int64_t examples);
 
   Watched watched_;
   xg::datasets::Dataset probe_;

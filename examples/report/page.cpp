@@ -23,6 +23,10 @@ std::string print(const char* format, Arguments... arguments) {
   return buffer;
 }
 
+std::string number(const char* format, double value) {
+  return std::isfinite(value) ? print(format, value) : "not finite";
+}
+
 std::string percent(double share) { return print("%.2f %%", 100 * share); }
 
 std::string section(const char* id, const char* heading, const std::string& content) {
@@ -62,15 +66,16 @@ std::string header(const Options& o, const History& h, const std::string& ending
            paragraph(text("<span class=\"faint\">", escaped(o.activation), " neurons, ",
                           escaped(o.cost), " cost, batches of ", o.batch_size,
                           ", learning rate η = ", o.learning_rate, ", seed ", o.seed, "</span>")));
-  if (!ending.empty()) result += "<p class=\"notice\">" + escaped(ending) + "</p>\n";
+  if (!ending.empty())
+    result += "<p class=\"notice\">Training ended early: " + escaped(ending) + ".</p>\n";
   result += "<dl class=\"figures\">\n";
   if (best)
-    result +=
-        figure(text("best on test images, after epoch ", best->epoch), percent(best->accuracy));
-  result += figure("on test images at the end", percent(test.back().accuracy));
-  result += figure(text("on ", h.probe_size(), " training images at the end"),
+    result += figure("best on test images",
+                     text(percent(best->accuracy), " <small>epoch ", best->epoch, "</small>"));
+  result += figure("test images, at the end", percent(test.back().accuracy));
+  result += figure(text(h.probe_size(), " training images, at the end"),
                    percent(h.training().back().accuracy));
-  result += figure("cost on test images at the end", print("%.4g", test.back().cost));
+  result += figure("cost on test images, at the end", number("%.4g", test.back().cost));
   return result + "</dl>\n</header>\n";
 }
 
@@ -93,8 +98,7 @@ std::string curves(const History& h) {
         series->x.push_back(s.epoch);
         series->y.push_back(value(s));
       }
-    return figure_of(
-        {.title = title, .x_label = "epoch", .y_label = {}, .series = {training, test}}, caption);
+    return figure_of({.title = title, .x_label = "epoch", .series = {training, test}}, caption);
   };
   return section(
       "curves", "Cost and accuracy",
@@ -109,7 +113,7 @@ std::string curves(const History& h) {
 std::string gradients(const History& h) {
   const auto plot = [&](const char* title, const char* caption,
                         std::vector<double> History::Norms::*of) {
-    plot::Plot result{.title = title, .x_label = "epoch", .y_label = {}, .series = {}};
+    plot::Plot result{.title = title, .x_label = "epoch", .series = {}};
     result.log_y = true;
     for (std::size_t l = 0; l < (h.norms().front().*of).size(); ++l) {
       plot::Series s{text("l = ", l + 1), {}, {}};
@@ -124,15 +128,15 @@ std::string gradients(const History& h) {
   return section(
       "gradients", "How fast each layer learns",
       paragraph(text(
-          "The length of each layer's gradient, over the same ", h.probe_size(),
-          " training images each time; l = 1 is the layer next to the input. A step of the scale "
-          "is a factor. Where early layers lie far below late ones, the gradient vanishes on its "
-          "way back.")) +
+          "The norm of each layer's gradient, over the same ", h.probe_size(),
+          " training images each time, on a logarithmic scale; l = 1 is the layer next to the "
+          "input. Where the first layers lie far below the last ones, the gradient vanishes on "
+          "its way back.")) +
           "<div class=\"plots\">\n" +
           plot("Norm of the gradient of each layer's biases over epochs",
-               "‖∂C/∂b<sup>l</sup>‖ = ‖δ<sup>l</sup>‖, biases", &History::Norms::bias) +
+               "Biases: ‖∂C/∂b<sup>l</sup>‖", &History::Norms::bias) +
           plot("Norm of the gradient of each layer's weights over epochs",
-               "‖∂C/∂w<sup>l</sup>‖, weights", &History::Norms::weight) +
+               "Weights: ‖∂C/∂w<sup>l</sup>‖", &History::Norms::weight) +
           "</div>\n");
 }
 
@@ -153,6 +157,15 @@ std::string picture(const std::string& uri, std::int64_t side, const std::string
 
 const char* const not_square = "The inputs are not square images, so there is nothing to show.";
 
+/// The magnitude that one in a hundred exceeds, so that a few outliers do not make all others pale.
+double typical_largest(std::span<const double> values) {
+  std::vector<double> magnitudes;
+  for (const double v : values) magnitudes.push_back(std::abs(v));
+  std::sort(magnitudes.begin(), magnitudes.end());
+  const double result = magnitudes[(magnitudes.size() - 1) * 99 / 100];
+  return result > 0 ? result : 1;
+}
+
 std::string weights(const History& h) {
   const Tensor w = cast(h.watched().parameters.front().value(), DType::float64);
   const auto values = w.values<double>();
@@ -160,12 +173,8 @@ std::string weights(const History& h) {
              inputs = static_cast<std::size_t>(w.extent(1));
   const std::int64_t side = side_of(w.extent(1));
   const std::size_t shown = std::min(neurons, most_neurons);
-  double largest = 0;
-  bool finite = true;
-  for (const double v : values) {
-    largest = std::max(largest, std::abs(v));
-    finite = finite && std::isfinite(v);
-  }
+  const bool finite =
+      std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
   std::string content;
   if (side == 0) {
     content = paragraph(not_square);
@@ -176,13 +185,14 @@ std::string weights(const History& h) {
         paragraph(text("What each neuron of the first layer looks for: its weight for each pixel. ",
                        shown < neurons ? text("The first ", shown, " of ", neurons, " neurons. ")
                                        : std::string()));
-    content += text("<p class=\"scale\">−", print("%.3g", largest), "<span></span>",
-                    print("%.3g", largest), "</p>\n");
+    const double limit = typical_largest(values);
+    content += text("<p class=\"scale\">≤ −", print("%.2g", limit), "<span></span>≥ ",
+                    print("%.2g", limit), "</p>\n");
     content += "<div class=\"pictures\">\n";
     for (std::size_t n = 0; n < shown; ++n) {
       std::vector<double> row(values.begin() + static_cast<std::ptrdiff_t>(n * inputs),
                               values.begin() + static_cast<std::ptrdiff_t>((n + 1) * inputs));
-      for (double& v : row) v = largest > 0 ? v / largest : 0;
+      for (double& v : row) v /= limit;
       content += picture(signed_picture(row, side), side, text("Weights of neuron ", n + 1),
                          std::to_string(n + 1));
     }
@@ -220,7 +230,7 @@ std::string mistakes(const Options& o, const History& h, const History::Answers&
           ink_picture(image.values<double>(), side), side,
           text("Test image ", m.example, ": ", called(o, m.label), ", taken for ",
                called(o, m.answer)),
-          text(called(o, m.label), " → ", called(o, m.answer), " (", print("%.2g", m.cost), ")"));
+          text(called(o, m.label), " → ", called(o, m.answer), " (", number("%.2f", m.cost), ")"));
     }
     content += "</div>\n";
   }

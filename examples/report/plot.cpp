@@ -96,14 +96,17 @@ Series drawable(const Plot& plot, const Series& series) {
   return result;
 }
 
-/// At most about 500 points, evenly chosen, the last among them.
-std::string points(const Series& s) {
+/// At most about 500 points, evenly chosen, the last among them. A point alone becomes a dash of
+/// the given length.
+std::string points(const Series& s, double dash) {
   const std::size_t n = s.x.size(), stride = n / 500 + 1;
   std::string result;
-  for (std::size_t i = 0; i < n; i = i + 1 < n ? std::min(i + stride, n - 1) : n)
-    result += xg::detail::digits(s.x[i]) + ' ' + xg::detail::digits(s.y[i]) + '\n';
-  // A line of one point would not be seen.
-  if (n == 1) result += result;
+  const auto add = [&](double x, double y) {
+    result += xg::detail::digits(x) + ' ' + xg::detail::digits(y) + '\n';
+  };
+  for (std::size_t i = 0; i + 1 < n; i += stride) add(s.x[i], s.y[i]);
+  add(s.x[n - 1], s.y[n - 1]);
+  if (n == 1) add(s.x[0] + dash, s.y[0]);
   return result;
 }
 
@@ -148,7 +151,7 @@ std::string tidied(std::string svg, const Plot& plot) {
   replace("rgb\\( *0, *0, *1\\)", "var(--plot-axis, #808080)");
   replace("rgb\\( *0, *0, *2\\)", "var(--plot-grid, #80808040)");
   replace("rgb\\( *0, *0, *3\\)", "var(--plot-text, #808080)");
-  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 480 300\" role=\"img\" "
+  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 440 290\" role=\"img\" "
          "font-family=\"sans-serif\" aria-label=\"" +
          escaped(plot.title) + "\">" + svg + "</svg>\n";
 }
@@ -158,11 +161,19 @@ std::string tidied(std::string svg, const Plot& plot) {
 void require_gnuplot(const std::string& operation) { run_gnuplot(operation, ""); }
 
 std::string svg(const Plot& plot) {
-  std::string data, lines;
+  std::vector<Series> series;
   constexpr double infinity = std::numeric_limits<double>::infinity();
   double low_x = infinity, high_x = -infinity, low_y = infinity, high_y = -infinity;
-  for (std::size_t i = 0; i < plot.series.size(); ++i) {
-    const Series s = drawable(plot, plot.series[i]);
+  for (const Series& whole : plot.series) {
+    series.push_back(drawable(plot, whole));
+    for (const double x : series.back().x) low_x = std::min(low_x, x), high_x = std::max(high_x, x);
+    for (const double y : series.back().y) low_y = std::min(low_y, y), high_y = std::max(high_y, y);
+  }
+  if (low_x > high_x) throw xg::ValueError("[plot] '" + plot.title + "' has no point to draw");
+  if (low_x == high_x) high_x = plot.log_x ? 10 * low_x : low_x + 1;
+  std::string data, lines;
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const Series& s = series[i];
     const std::string style = text(" with lines linecolor rgb ", first_colour + i % colours.size(),
                                    " linewidth 2 dashtype ", i / colours.size() + 1, " title ");
     lines += lines.empty() ? "plot " : ", ";
@@ -170,17 +181,13 @@ std::string svg(const Plot& plot) {
       lines += "keyentry" + style + quoted(s.name + ": nothing to draw");
       continue;
     }
-    const auto [x0, x1] = std::minmax_element(s.x.begin(), s.x.end());
-    const auto [y0, y1] = std::minmax_element(s.y.begin(), s.y.end());
-    low_x = std::min(low_x, *x0), high_x = std::max(high_x, *x1);
-    low_y = std::min(low_y, *y0), high_y = std::max(high_y, *y1);
-    data += text("$d", i, " << END\n", points(s), "END\n");
+    const double dash = plot.log_x ? s.x[0] / 20 : (high_x - low_x) / 80;
+    data += text("$d", i, " << END\n", points(s, dash), "END\n");
     lines += text("$d", i, style, quoted(s.name));
   }
-  if (data.empty()) throw xg::ValueError("[plot] '" + plot.title + "' has no point to draw");
   std::string script =
       "set encoding utf8\n"
-      "set terminal svg size 480,300 dynamic rounded noenhanced font 'sans-serif,13'\n"
+      "set terminal svg size 440,290 dynamic rounded noenhanced font 'sans-serif,13'\n"
       "set border 3 linecolor rgb '#000001'\n"
       "set tics nomirror textcolor rgb '#000003' scale 0.5\n"
       "set grid linecolor rgb '#000002' linetype 1 linewidth 1\n"
@@ -191,7 +198,7 @@ std::string svg(const Plot& plot) {
     script += "set ylabel " + quoted(plot.y_label) + " textcolor rgb '#000003'\n";
   script += plot.log_x ? decades('x', low_x, high_x)
                        : text("set xrange [", xg::detail::digits(low_x), ":",
-                              xg::detail::digits(high_x > low_x ? high_x : low_x + 1), "]\n");
+                              xg::detail::digits(high_x), "]\n");
   if (plot.log_y) script += decades('y', low_y, high_y);
   return tidied(run_gnuplot("plot", script + data + lines + '\n'), plot);
 }

@@ -15,8 +15,8 @@ struct Series {
 
 struct Plot {
   std::string title;  ///< what it shows, for readers who cannot see it
-  std::string x_label, y_label;
-  std::vector<Series> series;
+  std::string x_label{}, y_label{};
+  std::vector<Series> series{};
   bool log_x = false, log_y = false;
 };
 

@@ -16,7 +16,7 @@ inline constexpr char style[] = R"css(
     --plot-5: #dcb855; --plot-6: #55c8d4; --plot-7: #f5827c; --plot-8: #a9b1b9;
     --plot-axis: #68727c;
   }
-  .ink img { filter: invert(1); }
+  .ink img { filter: invert(1); border-color: #ccc5bd; }
 }
 * { box-sizing: border-box; }
 body {
@@ -33,11 +33,14 @@ p { margin: 0.5rem 0; max-width: 48rem; }
 .notice { margin: 1rem 0; padding: 0.6rem 1rem; border-left: 4px solid var(--plot-2);
           background: var(--card); }
 .figures { display: flex; flex-wrap: wrap; gap: 0.75rem; margin: 1.25rem 0 0; }
-.figures div { flex: 1 1 9rem; padding: 0.6rem 1rem; border-radius: 6px; background: var(--card); }
+.figures div { display: flex; flex: 1 1 9rem; flex-direction: column; justify-content: space-between;
+               padding: 0.6rem 1rem; border-radius: 6px; background: var(--card); }
 .figures dt { color: var(--faint); font-size: 0.85rem; }
+.figures small { color: var(--faint); font-size: 0.85rem; }
 .figures dd { margin: 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
          gap: 1rem; }
+sup { font-size: 0.7em; line-height: 0; }
 figure { margin: 0; }
 .plots figure { padding: 0.75rem; border-radius: 6px; background: var(--card); }
 .plots figcaption { margin-bottom: 0.25rem; color: var(--ink); font-weight: 600; }
@@ -58,7 +61,7 @@ table { border-collapse: collapse; }
 .confusion th { color: var(--faint); background: var(--card); }
 .confusion caption { margin-bottom: 0.4rem; color: var(--faint); text-align: left; }
 #equations table { display: block; overflow-x: auto; }
-#equations td { padding: 0.2rem 1rem 0.2rem 0; white-space: nowrap; }
+#equations td { padding: 0.2rem 1rem 0.2rem 0; }
 #equations math { display: inline math; font-size: 1.1em; }
 #equations summary { cursor: pointer; padding: 0.25rem 0; }
 #equations details table { margin: 0 0 0.5rem 1rem; }
@@ -73,5 +76,6 @@ code { font: 0.9em/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wra
   .confusion { font-size: 0.72rem; }
   .confusion td, .confusion th { min-width: 0; padding: 0.3em 0.15em; }
   .confusion { width: 100%; }
+  #equations td { padding-right: 0.5rem; }
 }
 )css";

@@ -232,7 +232,7 @@ def main():
                     found = result["result"]["value"] + [
                         *complaints_of_browser(browser.events, url)]
                     for complaint in found:
-                        wrong.setdefault(complaint, []).append(f"{scheme} {width}")
+                        wrong.setdefault(complaint, set()).add(f"{scheme} {width}")
                     if o.screenshots:
                         o.screenshots.mkdir(parents=True, exist_ok=True)
                         shot = browser.call("Page.captureScreenshot", captureBeyondViewport=True)
@@ -241,7 +241,7 @@ def main():
         finally:
             browser.close()
     for complaint, where in wrong.items():
-        print(f"{complaint}   [{', '.join(where)}]")
+        print(f"{complaint}   [{', '.join(sorted(where))}]")
     if not wrong:
         print(f"{o.page}: right at {len(WIDTHS)} widths, light and dark")
     return 1 if wrong else 0
