@@ -37,6 +37,7 @@ def look(*needed, folder="report"):
                           capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout.strip())
+    return "skipped" not in done.stdout
 
 
 CURVES = "#curves svg path[stroke^='var(--plot-1']"
@@ -155,6 +156,37 @@ def names_from_outside():
     assert folder not in text and "&lt;b&gt;&#39;&quot;&amp;" in text
     assert "not square images" in text
     look(CURVES, "#confusion td", "#settings code", folder=folder)
+
+
+def checker_complains():
+    """The check of pages itself: each thing that is broken here, it must name."""
+    run("--report", "report", "--epochs", "1")
+    text = page()
+    broken = {
+        "the page is": ("<main>", "<main><div style='width: 2000px'>wide</div>"),
+        "over the edge of the window": None,
+        "missing: #settings h2": ("id=\"settings\"", "id=\"other\""),
+        "nothing but a heading: section": ("</main>", "<section><h2>Bare</h2></section></main>"),
+        "image does not load: Weights of neuron 1": ("base64,", "base64,broken"),
+        "image without alt": ("alt=\"Weights of neuron 2\"", ""),
+        "svg without a label": ("role=\"img\"", "role=\"img\" aria-label=\"\""),
+        "text outside its plot": ("<text>epoch</text>", "<text dy=\"300\">epoch</text>"),
+        "texts on each other": ("<text>epoch</text>", "<text dy=\"-27\">label after label</text>"),
+        "contrast": ("</h1>", "</h1><p style='color: #808080'>pale</p>"),
+        "console: said": ("</main>", "</main><script>console.error('said')</script>"),
+        "exception": ("</main>", "</main><script>nothing.there</script>"),
+        "asks for file": ("</main>", "</main><link rel='stylesheet' href='elsewhere.css'>"),
+    }
+    for change in broken.values():
+        if change:
+            assert change[0] in text, change
+            text = text.replace(*change, 1)
+    pathlib.Path("report/index.html").write_text(text, encoding="utf-8")
+    try:
+        assert not look()
+    except AssertionError as said:
+        silent = [complaint for complaint in broken if complaint not in str(said)]
+        assert not silent, f"no word of {silent} in: {said}"
 
 
 def refused():
