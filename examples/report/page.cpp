@@ -125,13 +125,19 @@ std::string gradients(const History& h) {
     }
     return figure_of(result, caption);
   };
+  const bool zero =
+      std::any_of(h.norms().begin(), h.norms().end(), [](const History::Norms& norms) {
+        return std::count(norms.bias.begin(), norms.bias.end(), 0.0) > 0;
+      });
   return section(
       "gradients", "How fast each layer learns",
       paragraph(text(
           "The norm of each layer's gradient, over the same ", h.probe_size(),
           " training images each time, on a logarithmic scale; l = 1 is the layer next to the "
           "input. Where the first layers lie far below the last ones, the gradient vanishes on "
-          "its way back.")) +
+          "its way back.",
+          zero ? " Where a line is missing, the gradient is exactly zero: nothing is learned."
+               : "")) +
           "<div class=\"plots\">\n" +
           plot("Norm of the gradient of each layer's biases over epochs",
                "Biases: ‖∂C/∂b<sup>l</sup>‖", &History::Norms::bias) +

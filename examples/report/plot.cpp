@@ -110,12 +110,12 @@ std::string points(const Series& s, double dash) {
   return result;
 }
 
-/// Labels 10ⁿ for a logarithmic axis. Below two decades gnuplot's own say more.
+/// Labels 10ⁿ for a logarithmic axis. Below one decade gnuplot's own say more.
 std::string decades(char axis, double low, double high) {
   const int first = static_cast<int>(std::floor(std::log10(low))),
             last = static_cast<int>(std::ceil(std::log10(high)));
   std::string result = text("set logscale ", axis, "\n");
-  if (std::log10(high / low) < 2) return result;
+  if (std::log10(high / low) < 1) return result;
   const int step = std::max(1, (last - first) / 6);
   std::string labels;
   for (int n = first; n <= last; ++n) {
@@ -166,10 +166,13 @@ std::string svg(const Plot& plot) {
   double low_x = infinity, high_x = -infinity, low_y = infinity, high_y = -infinity;
   for (const Series& whole : plot.series) {
     series.push_back(drawable(plot, whole));
-    for (const double x : series.back().x) low_x = std::min(low_x, x), high_x = std::max(high_x, x);
+    // As wide as the series, also where only a part of it can be drawn.
+    for (const double x : whole.x)
+      if (std::isfinite(x) && !(plot.log_x && x <= 0))
+        low_x = std::min(low_x, x), high_x = std::max(high_x, x);
     for (const double y : series.back().y) low_y = std::min(low_y, y), high_y = std::max(high_y, y);
   }
-  if (low_x > high_x) throw xg::ValueError("[plot] '" + plot.title + "' has no point to draw");
+  if (low_y > high_y) throw xg::ValueError("[plot] '" + plot.title + "' has no point to draw");
   if (low_x == high_x) high_x = plot.log_x ? 10 * low_x : low_x + 1;
   std::string data, lines;
   for (std::size_t i = 0; i < series.size(); ++i) {

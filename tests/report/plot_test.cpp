@@ -70,9 +70,11 @@ TEST_CASE("a plot leaves out what cannot be drawn") {
   const auto with = [](std::vector<double> x, std::vector<double> y, bool log) {
     return plot::svg({.title = "t", .series = {{"s", std::move(x), std::move(y)}}, .log_y = log});
   };
-  CHECK(with({0, 1, 2, nan, 4}, {1, infinity, 3, 1, nan}, false) == with({0, 2}, {1, 3}, false));
-  CHECK(with({0, 1, 2, 3}, {1, 0, 1000, -1}, true) == with({0, 2}, {1, 1000}, true));
+  CHECK(with({0, 1, 2, nan, 2}, {1, infinity, 3, 1, nan}, false) == with({0, 2}, {1, 3}, false));
+  CHECK(with({0, 1, 2, 2}, {1, 0, 1000, -1}, true) == with({0, 2}, {1, 1000}, true));
   CHECK(count(with({1, 2}, {1e-3, 1e2}, true), ">10⁻³<") == 1);
+  // The axis is as long as without the gap.
+  CHECK(count(with({0, 7000}, {1, nan}, false), "> 7000<") == 1);
   // A point alone is seen as a dash: after the sample of the key, two more places.
   const std::string alone = with({3}, {4}, false);
   const std::string path = alone.substr(alone.find("stroke='var(--plot-1,"));
