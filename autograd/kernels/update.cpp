@@ -1,8 +1,8 @@
 // The parameter update, and the sum of chunks' gradients.
 #include "autograd/kernels/update.hpp"
 
-#include "autograd/kernels/gemm.hpp"
 #include "autograd/kernels/map.hpp"
+#include "autograd/kernels/outer.hpp"
 
 namespace xg::kernels {
 namespace {
@@ -25,10 +25,7 @@ void add_scaled(Tensor& out, const Tensor& w, double factor, const Tensor& direc
   if (!buffer.is_pending_product()) return zip(out, w, direction, f);
   visit_floating(out.dtype(), [&]<class T>(T) {
     T* const to = out.exclusive_data<T>();
-    const T* const from = w.data<T>();
-    for_parts_of_product<T>(*buffer.get(), [&](std::int64_t at, std::int64_t n, const T* numbers) {
-      map_row(f, n, n, to + at, Moving<T>{from + at}, Moving<T>{numbers});
-    });
+    add_product(*buffer.get(), static_cast<T>(factor), w.data<T>(), to);
   });
 }
 

@@ -4,6 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/gemm.hpp"
+#include "autograd/kernels/outer.hpp"
 #include "autograd/kernels/reduce.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"

@@ -5,6 +5,8 @@
 
 #include <type_traits>
 
+#include "autograd/kernels/outer.hpp"
+#include "autograd/kernels/update.hpp"
 #include "tests/support/tensors.hpp"
 
 using namespace xg;
@@ -80,6 +82,38 @@ TEMPLATE_TEST_CASE("products around the sizes at which they are cut agree with t
       for (const bool tb : {false, true}) {
         INFO(m << " x " << n << " x " << k << ", transposed " << ta << ' ' << tb);
         CHECK(largest_difference<TestType>(m, n, k, ta, tb) < 20 * tolerance<TestType>);
+      }
+}
+
+TEMPLATE_TEST_CASE("a product that waits: an update has its bits, read or not", "[gemm]", float,
+                   double) {
+  constexpr DType dtype = dtype_of<TestType>;
+  for (const std::int64_t m : {1, 5, 6, 7, 13, 30})
+    for (const std::int64_t n : {1023, 1024, 1025, 784, 4999})
+      for (const std::int64_t k : {1, 2, 10, 64}) {
+        const Tensor a = numbers({k, m}, -1, 1, 1, dtype), b = numbers({k, n}, -1, 1, 2, dtype),
+                     w = numbers({m, n}, -1, 1, 3, dtype);
+        const auto product = [&] {
+          return kernels::lazy_product<TestType>(m, n, k, detail::TensorAccess::buffer(a),
+                                                 detail::TensorAccess::buffer(b));
+        };
+        const BufferRef waiting = product(), read = product();
+        if (!waiting) {  // too small or too large
+          CHECK((m * n * sizeof(TestType) < 4096 || m * n * k > 1'000'000));
+          continue;
+        }
+        Tensor want = zeros({m, n}, dtype), from_waiting = zeros({m, n}, dtype),
+               from_read = zeros({m, n}, dtype);
+        blas<TestType>(m, n, k, {a.data<TestType>(), true}, {b.data<TestType>(), false},
+                       want.exclusive_data<TestType>());
+        const Tensor numbers_read = detail::TensorAccess::make(read, {m, n}, m * n, dtype);
+        REQUIRE_CLOSE(numbers_read, want, tolerance<TestType>);
+        kernels::add_scaled(from_read, w, -0.3, numbers_read);
+        kernels::add_scaled(from_waiting, w, -0.3,
+                            detail::TensorAccess::make(waiting, {m, n}, m * n, dtype));
+        CHECK(waiting.is_pending_product());
+        CHECK(!read.is_pending_product());
+        REQUIRE(identical(from_waiting, from_read));
       }
 }
 
