@@ -70,8 +70,7 @@ std::string header(const Options& o, const History& h, const std::string& ending
     result += "<p class=\"notice\">Training ended early: " + escaped(ending) + ".</p>\n";
   result += "<dl class=\"figures\">\n";
   if (best)
-    result += figure("best on test images",
-                     text(percent(best->accuracy), " <small>epoch ", best->epoch, "</small>"));
+    result += figure(text("test images, best (epoch ", best->epoch, ")"), percent(best->accuracy));
   result += figure("test images, at the end", percent(test.back().accuracy));
   result += figure(text(h.probe_size(), " training images, at the end"),
                    percent(h.training().back().accuracy));
@@ -89,23 +88,31 @@ std::string figure_of(const plot::Plot& plot, const std::string& caption) {
 }
 
 std::string curves(const History& h) {
-  const auto plot = [&](const char* title, const char* caption, const auto& value) {
-    plot::Series training{text(h.probe_size(), " training images"), {}, {}},
-        test{"test images", {}, {}};
+  const auto plot = [&](plot::Plot p, const char* caption, const auto& value) {
+    p.x_label = "epoch";
+    p.series = {{text(h.probe_size(), " training images"), {}, {}}, {"test images", {}, {}}};
     for (const auto& [series, scores] :
-         {std::pair{&training, &h.training()}, std::pair{&test, &h.test()}})
+         {std::pair{&p.series[0], &h.training()}, std::pair{&p.series[1], &h.test()}})
       for (const History::Score& s : *scores) {
         series->x.push_back(s.epoch);
         series->y.push_back(value(s));
       }
-    return figure_of({.title = title, .x_label = "epoch", .series = {training, test}}, caption);
+    return figure_of(p, caption);
   };
+  // Later epochs are seen better without the first one's rise from guessing.
+  double lowest = 100;
+  for (const auto* scores : {&h.training(), &h.test()})
+    for (const History::Score& s : *scores)
+      if (s.epoch >= std::min(1.0, scores->back().epoch))
+        lowest = std::min(lowest, 100 * s.accuracy);
+  lowest = std::min(90.0, 10 * std::floor(lowest / 10));
   return section(
       "curves", "Cost and accuracy",
       paragraph("Where the two lines part, the network learns its training images by heart.") +
           "<div class=\"plots\">\n" +
-          plot("Cost over epochs", "Cost", [](const auto& s) { return s.cost; }) +
-          plot("Accuracy over epochs, in percent", "Accuracy, %",
+          plot({.title = "Cost over epochs", .log_y = true}, "Cost",
+               [](const auto& s) { return s.cost; }) +
+          plot({.title = "Accuracy over epochs, in percent", .lowest_y = lowest}, "Accuracy, %",
                [](const auto& s) { return 100 * s.accuracy; }) +
           "</div>\n");
 }
@@ -131,13 +138,13 @@ std::string gradients(const History& h) {
       });
   return section(
       "gradients", "How fast each layer learns",
-      paragraph(text(
-          "The norm of each layer's gradient, over the same ", h.probe_size(),
-          " training images each time, on a logarithmic scale; l = 1 is the layer next to the "
-          "input. Where the first layers lie far below the last ones, the gradient vanishes on "
-          "its way back.",
-          zero ? " Where a line is missing, the gradient is exactly zero: nothing is learned."
-               : "")) +
+      paragraph(
+          text("The norm of each layer's gradient, over the same ", h.probe_size(),
+               " training images each time; l = 1 is the layer next to the input. "
+               " Where the first layers lie far below the last ones, the gradient vanishes on "
+               "its way back.",
+               zero ? " Where a line is missing, the gradient is exactly zero: nothing is learned."
+                    : "")) +
           "<div class=\"plots\">\n" +
           plot("Norm of the gradient of each layer's biases over epochs",
                "Biases: ‖∂C/∂b<sup>l</sup>‖", &History::Norms::bias) +

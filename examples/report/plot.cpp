@@ -110,25 +110,33 @@ std::string points(const Series& s, double dash) {
   return result;
 }
 
-/// Labels 10ⁿ for a logarithmic axis. Below one decade gnuplot's own say more.
-std::string decades(char axis, double low, double high) {
-  const int first = static_cast<int>(std::floor(std::log10(low))),
-            last = static_cast<int>(std::ceil(std::log10(high)));
-  std::string result = text("set logscale ", axis, "\n");
-  if (std::log10(high / low) < 1) return result;
+/// A logarithmic axis from `low` to `high` with labels 10ⁿ, or for less than two decades some
+/// digits.
+std::string logarithmic(char axis, double low, double high) {
+  if (high / low < 3) return "";
+  const bool wide = high / low >= 100;
+  low /= 1.2, high *= 1.2;
+  const int first = static_cast<int>(std::ceil(std::log10(low))),
+            last = static_cast<int>(std::floor(std::log10(high)));
   const int step = std::max(1, (last - first) / 6);
   std::string labels;
-  for (int n = first; n <= last; ++n) {
-    std::string exponent;
-    for (const char c : std::to_string(n)) {
-      static constexpr std::array raised{"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
-      exponent += c == '-' ? "⁻" : raised[static_cast<std::size_t>(c - '0')];
+  const auto add = [&](const std::string& label, int digit, int n) {
+    labels += text(labels.empty() ? "" : ", ", quoted(label), " ", digit, "e", n);
+  };
+  for (int n = first - 1; n <= last; ++n)
+    if (!wide) {
+      for (const int digit : high / low < 15 ? std::vector{1, 2, 3, 5, 7} : std::vector{1, 2, 5})
+        add(text(digit * std::pow(10, n)), digit, n);
+    } else if (n >= first) {
+      std::string exponent;
+      for (const char c : std::to_string(n)) {
+        static constexpr std::array raised{"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
+        exponent += c == '-' ? "⁻" : raised[static_cast<std::size_t>(c - '0')];
+      }
+      add((n - first) % step == 0 ? text("10", exponent) : "", 1, n);
     }
-    labels += text(labels.empty() ? "" : ", ",
-                   (n - first) % step == 0 ? quoted("10" + exponent) : "''", " 1e", n);
-  }
-  return result + text("set ", axis, "tics (", labels, ")\nset ", axis, "range [1e", first, ":1e",
-                       last, "]\n");
+  return text("set logscale ", axis, "\nset ", axis, "tics (", labels, ")\nset ", axis, "range [",
+              xg::detail::digits(low), ":", xg::detail::digits(high), "]\n");
 }
 
 /// Without what does not draw, and with variables for the colours that stand for them.
@@ -199,10 +207,11 @@ std::string svg(const Plot& plot) {
     script += "set xlabel " + quoted(plot.x_label) + " textcolor rgb '#000003'\n";
   if (!plot.y_label.empty())
     script += "set ylabel " + quoted(plot.y_label) + " textcolor rgb '#000003'\n";
-  script += plot.log_x ? decades('x', low_x, high_x)
+  script += plot.log_x ? logarithmic('x', low_x, high_x)
                        : text("set xrange [", xg::detail::digits(low_x), ":",
                               xg::detail::digits(high_x), "]\n");
-  if (plot.log_y) script += decades('y', low_y, high_y);
+  if (plot.lowest_y) script += text("set yrange [", xg::detail::digits(*plot.lowest_y), ":]\n");
+  if (plot.log_y) script += logarithmic('y', low_y, high_y);
   return tidied(run_gnuplot("plot", script + data + lines + '\n'), plot);
 }
 

@@ -1,6 +1,7 @@
 // Line plots as SVG, drawn by the program gnuplot. Knows nothing of what is plotted.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ struct Plot {
   std::string title;  ///< what it shows, for readers who cannot see it
   std::string x_label{}, y_label{};
   std::vector<Series> series{};
-  bool log_x = false, log_y = false;
+  bool log_x = false, log_y = false;  ///< where the values span a factor of three or more
+  std::optional<double> lowest_y{};   ///< where the axis begins; what is lower is cut off
 };
 
 /// Throws xg::ValueError, which names the package, unless gnuplot can be run; `operation` is who

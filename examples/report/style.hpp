@@ -36,7 +36,6 @@ p { margin: 0.5rem 0; max-width: 48rem; }
 .figures div { display: flex; flex: 1 1 9rem; flex-direction: column; justify-content: space-between;
                padding: 0.6rem 1rem; border-radius: 6px; background: var(--card); }
 .figures dt { color: var(--faint); font-size: 0.85rem; }
-.figures small { color: var(--faint); font-size: 0.85rem; }
 .figures dd { margin: 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
          gap: 1rem; }

@@ -73,6 +73,16 @@ TEST_CASE("a plot leaves out what cannot be drawn") {
   CHECK(with({0, 1, 2, nan, 2}, {1, infinity, 3, 1, nan}, false) == with({0, 2}, {1, 3}, false));
   CHECK(with({0, 1, 2, 2}, {1, 0, 1000, -1}, true) == with({0, 2}, {1, 1000}, true));
   CHECK(count(with({1, 2}, {1e-3, 1e2}, true), ">10⁻³<") == 1);
+  CHECK(count(with({1, 2}, {0.3, 0.95}, true), ">0.7<") == 1);
+  CHECK(count(with({1, 2}, {0.3, 20}, true), ">0.5<") == 1);
+  CHECK(with({1, 2}, {14, 15}, true) == with({1, 2}, {14, 15}, false));
+  // The vertical axis begins where it is told to.
+  const auto from = [](std::optional<double> lowest) {
+    return plot::svg({.title = "t", .series = {{"s", {0, 1}, {0, 100}}}, .lowest_y = lowest});
+  };
+  CHECK(count(from(90), "> 80<") == 0);
+  CHECK(count(from(90), "> 90<") == 1);
+  CHECK(count(from({}), "> 80<") == 1);
   // The axis is as long as without the gap.
   CHECK(count(with({0, 7000}, {1, nan}, false), "> 7000<") == 1);
   // A point alone is seen as a dash: after the sample of the key, two more places.
