@@ -63,6 +63,7 @@ struct Chain {
   };
   std::size_t input, target;
   std::vector<Layer> layers;
+  std::vector<std::size_t> constants;  // vectors from outside that functions of layers use
 };
 inline constexpr std::size_t no_vertex = static_cast<std::size_t>(-1);
 

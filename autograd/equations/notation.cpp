@@ -18,7 +18,7 @@ class Structure {
   explicit Structure(const Graph& graph) : graph_(graph) {}
 
   std::optional<Chain> chain() const {
-    Chain chain{no_vertex, no_vertex, {}};
+    Chain chain{no_vertex, no_vertex, {}, {}};
     std::vector<std::size_t> data;  // the operand of layer l at l − 1
     std::set<std::size_t> weights;
     for (std::size_t n = 0; n < graph_.size(); ++n) {
@@ -35,7 +35,8 @@ class Structure {
     if (!input.leaf || input.parameter || input.wanted) return std::nullopt;
     chain.input = data[0];
     for (std::size_t l = 1; l < data.size(); ++l) {
-      if (graph_[data[l]].users.size() != 1 || !is_function_of(data[l], chain.layers[l - 1].z) ||
+      if (graph_[data[l]].users.size() != 1 ||
+          !is_function_of(data[l], chain.layers[l - 1].z, true) ||
           !is_only_way(data[l], chain.layers[l - 1].z))
         return std::nullopt;
       chain.layers[l - 1].a = data[l];
@@ -43,7 +44,11 @@ class Structure {
     chain.layers.back().a = output(chain);
     for (std::size_t n = 0; n < graph_.size(); ++n) {
       const Vertex& v = graph_[n];
-      if (!v.leaf || graph_[n].users.empty() || v.parameter || n == chain.input) continue;
+      if (!v.leaf || v.users.empty() || v.parameter || n == chain.input) continue;
+      if (is_constant(n) && v.users.back() < chain.layers.back().z) {
+        chain.constants.push_back(n);
+        continue;
+      }
       chain.target = chain.target == no_vertex ? n : graph_.size();
     }
     if (chain.target == graph_.size()) chain.target = no_vertex;
@@ -93,14 +98,21 @@ class Structure {
     if (bias(graph_[next].value, is_product_vertex)) layer.z = next;
     return true;
   }
-  /// Whether `v` depends on `z` and on numbers, and nothing else.
-  bool is_function_of(std::size_t v, std::size_t z) const {
+  /// What is the same for all examples and never changes: a vector from outside.
+  bool is_constant(std::size_t n) const {
+    const Vertex& v = graph_[n];
+    return v.leaf && v.value && !v.parameter && !v.wanted && v.shape.size() < 2;
+  }
+  /// Whether `v` depends on `z`, on numbers and, if they are `allowed`, on constants, and nothing
+  /// else.
+  bool is_function_of(std::size_t v, std::size_t z, bool allowed) const {
     std::vector<bool> is(graph_.size(), false);
     is[z] = true;
     for (std::size_t n = z + 1; n <= v; ++n) {
       bool all = graph_[n].value && !graph_[n].inputs.empty();
       for (const std::size_t input : graph_[n].inputs)
-        all = all && (is[input] || graph_[input].value.kind() == Kind::number);
+        all = all && (is[input] || graph_[input].value.kind() == Kind::number ||
+                      (allowed && is_constant(input)));
       is[n] = all;
     }
     return v >= z && is[v];
@@ -146,7 +158,7 @@ class Structure {
   std::size_t output(const Chain& chain) const {
     const std::size_t z = chain.layers.back().z;
     for (std::size_t v = z + 1; v + 1 < graph_.size(); ++v)
-      if (graph_[v].value && graph_[v].shape == graph_[z].shape && is_function_of(v, z) &&
+      if (graph_[v].value && graph_[v].shape == graph_[z].shape && is_function_of(v, z, false) &&
           is_only_way(v, z) && is_elementwise(v, z))
         return v;
     const bool linear = std::all_of(chain.layers.begin(), chain.layers.end() - 1,
@@ -179,6 +191,11 @@ Names notation(const Graph& graph, const std::vector<bool>& named,
     names[value_of(chain->input)] = {.letter = letter("a", "A", columns), .layer = 0};
     if (chain->target != no_vertex)
       names[value_of(chain->target)] = {.letter = letter("y", "Y", columns)};
+    for (std::size_t i = 0; i < chain->constants.size(); ++i)
+      names[value_of(chain->constants[i])] = {.letter = "c",
+                                              .number = chain->constants.size() > 1
+                                                            ? std::optional(static_cast<int>(i) + 1)
+                                                            : std::nullopt};
     for (std::size_t i = 0; i < chain->layers.size(); ++i) {
       const Chain::Layer& layer = chain->layers[i];
       const int l = static_cast<int>(i) + 1;

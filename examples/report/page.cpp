@@ -141,7 +141,7 @@ std::string gradients(const History& h) {
       paragraph(
           text("The norm of each layer's gradient, over the same ", h.probe_size(),
                " training images each time; l = 1 is the layer next to the input. "
-               " Where the first layers lie far below the last ones, the gradient vanishes on "
+               "Where the first layers lie far below the last ones, the gradient vanishes on "
                "its way back.",
                zero ? " Where a line is missing, the gradient is exactly zero: nothing is learned."
                     : "")) +

@@ -121,6 +121,32 @@ TEST_CASE("equations: an activation of one's own stands in the place of f'(z)") 
   CHECK(text.at("∂C/∂w^2") == "δ^2 (a^1)ᵀ BP4");
 }
 
+TEST_CASE("equations: a layer's neurons may differ by a constant") {
+  const Data m;
+  const Tensor c1{0.0, 1.0, 0.0}, c2{1.0, 0.0, 1.0};
+  const Tape tape;
+  const Tensor z = m.d(m.x), some = c1 * tanh(z), others = c2 * sigmoid(z);
+  const Tensor loss = nn::quadratic_cost(sigmoid(m.e(some + others)), m.y);
+  const Equations e =
+      require_true(loss, {m.x, m.d.weight, m.d.bias, c1, c2, m.e.weight, m.e.bias, m.y});
+  const auto text = by_name(*e.example);
+  CHECK(e.depth == 2);
+  CHECK(text.at("a^1") == "c₁ ⊙ tanh(z^1) + c₂ ⊙ σ(z^1)");
+  CHECK(text.at("δ^2") == "(a^2 − y) ⊙ σ'(z^2) BP1");
+  CHECK(text.at("δ^1") == "((w^2)ᵀ δ^2) ⊙ (c₂ ⊙ σ'(z^1) + c₁ ⊙ tanh'(z^1))");
+  CHECK(text.at("∂C/∂w^1") == "δ^1 (a^0)ᵀ BP4");
+}
+
+TEST_CASE("equations: a target that all examples share is no constant of a layer") {
+  const Data m;
+  const Tensor y{0.1, 0.2, 0.3};
+  const Tape tape;
+  const Tensor loss = 0.25 * squared_norm(m.e(m.d(m.x)) - y);
+  const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, y});
+  CHECK(by_name(*e.example).at("a^2") == "z^2");
+  CHECK_THAT(e.text(), ContainsSubstring("‖a^L − y‖²"));
+}
+
 TEST_CASE("equations: cross-entropy cancels the slope of the sigmoid") {
   const Data m;
   const Tape tape;
