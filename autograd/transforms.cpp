@@ -2,16 +2,112 @@
 #include "autograd/transforms.hpp"
 
 #include "autograd/op.hpp"
+#include "autograd/tape_memory.hpp"
 
-namespace xg::detail {
+namespace xg {
+
+NamedTensors::NamedTensors(std::span<const ParameterRef> parameters, std::vector<Tensor> tensors)
+    : tensors_(std::move(tensors)) {
+  if (tensors_.size() != parameters.size())
+    throw ValueError(detail::text("[NamedTensors] ", tensors_.size(), " tensors for ",
+                                  parameters.size(), " parameters"));
+  for (const ParameterRef& parameter : parameters) names_.push_back(parameter.name());
+}
+
+const Tensor& NamedTensors::operator[](std::string_view name) const {
+  const auto at = std::find(names_.begin(), names_.end(), name);
+  if (at != names_.end()) return tensors_[static_cast<std::size_t>(at - names_.begin())];
+  std::string known;
+  for (const std::string& one : names_) known += (known.empty() ? "" : ", ") + one;
+  throw ValueError(detail::text("[NamedTensors] no parameter '", name, "'; there are ", known));
+}
+
+namespace detail {
 namespace {
 
 bool recorded(const Tensor& y) { return y.defined() && TensorAccess::tape(y) != 0; }
 
+// Tensors in the form in which the tape takes them.
+class Pointers {
+ public:
+  Pointers(std::span<const Tensor> tensors) {
+    for (const Tensor& t : tensors) pointers_.push_back(&t);
+  }
+  operator Inputs() const { return {pointers_.data(), pointers_.size()}; }
+
+ private:
+  std::vector<const Tensor*> pointers_;
+};
+
+void require_floating_arguments(std::string_view caller, std::span<const Tensor> xs) {
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (!xs[i].defined())
+      throw DTypeError(
+          text("[", caller, "] tensor ", i, " is undefined (default-constructed, or moved from)"));
+    if (!is_floating(xs[i].dtype()))
+      throw DTypeError(text("[", caller, "] tensor ", i, " is ", xs[i].dtype(),
+                            " and cannot be differentiated"));
+  }
+}
+
+// What the call is differentiated with respect to.
+std::vector<Tensor> variables(const Trace& trace, const Call& call) {
+  std::vector<Tensor> result(call.x.begin(), call.x.end());
+  if (!call.of_parameters)
+    for (Tensor& x : result) x = trace.variable(x);
+  return result;
+}
+
+std::int64_t total_size(std::span<const Tensor> xs) {
+  std::int64_t size = 0;
+  for (const Tensor& x : xs) size += x.size();
+  return size;
+}
+
+// One in a single place.
+Tensor unit(const Tensor& like, std::int64_t place) {
+  Tensor result = Tensor::full(like.shape(), 0, like.dtype());
+  visit_floating(like.dtype(), [&]<class T>(T) { result.exclusive_data<T>()[place] = 1; });
+  return result;
+}
+
+Shape joined(Shape a, const Shape& b) {
+  for (const std::int64_t extent : b) a.push_back(extent);
+  return a;
+}
+
 }  // namespace
 
+/// While this lives, a pass goes over the recording: it is not recorded itself, unless for a
+/// transform further out, and its values are kept only if that goes backward.
+class Trace::Pass {
+ public:
+  explicit Pass(const Trace& trace) : tape_(trace.held_) {
+    if (trace.own_) scope_.emplace();
+    if (tape_ && tape_->memory_->tangents.holders == 1) tape_->keeps_ = 0;
+  }
+  ~Pass() {
+    if (tape_) tape_->keeps_ = ~0u;
+  }
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
+
+ private:
+  std::optional<NoRecording> scope_;
+  Tape* tape_;
+};
+
 Trace::Trace() {
-  if (!Tape::recording()) own_.emplace();
+  if (!Tape::recording()) {
+    own_.emplace();
+  } else if (Tape::recording()->forward_) {
+    held_ = Tape::recording();
+    held_->hold_values();
+  }
+}
+
+Trace::~Trace() {
+  if (held_) held_->drop_values();
 }
 
 Tensor Trace::variable(const Tensor& x) const {
@@ -21,55 +117,141 @@ Tensor Trace::variable(const Tensor& x) const {
 }
 
 std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs) const {
-  std::optional<NoRecording> scope;
-  if (own_) scope.emplace();
+  const Pass pass(*this);
   if (recorded(y) || y.size() != 1) return xg::gradient(y, xs);
   std::vector<Tensor> zero;
   for (const Tensor& x : xs) zero.push_back(zeros_like(x));
   return zero;
 }
 
-Tensor Trace::hessian(const Tensor& y, const Tensor& x) const {
-  // The first derivative stays on the tape, and each of its elements is differentiated.
-  std::vector<Tensor> rows;
-  const Tensor first =
-      reshape(recorded(y) ? xg::gradient(y, x) : xg::gradient(sum(x) * 0 + y, x), {x.size()});
-  for (std::int64_t i = 0; i < x.size(); ++i) {
-    const Tensor element = slice(first, 0, i, i + 1);
-    std::optional<NoRecording> scope;
-    if (own_) scope.emplace();
-    rows.push_back(reshape(xg::gradient(element, x), {1, x.size()}));
-  }
-  Shape shape = x.shape();
-  for (const std::int64_t extent : x.shape()) shape.push_back(extent);
-  std::optional<NoRecording> scope;
-  if (own_) scope.emplace();
-  return rows.empty() ? zeros(shape, x.dtype()) : reshape(concatenate(rows), shape);
-}
-
-Tensor Trace::jvp(const Tensor& y, const Tensor& x, const Tensor& tangent) const {
-  std::optional<NoRecording> scope;
-  if (own_) scope.emplace();
-  if (tangent.shape() != x.shape())
-    throw ShapeError(
-        text("[jvp] the tangent has the shape ", tangent.shape(), ", x has ", x.shape()));
-  require_same_dtype("jvp", tangent, x);
-  const Tensor *const px = &x, *const pt = &tangent;
-  Tensor change = recorded(y) ? push_forward(y, Inputs(&px, 1), Inputs(&pt, 1)) : Tensor();
-  return change.defined() ? change : zeros_like(y);
-}
-
-Tensor Trace::vjp(const Tensor& y, const Tensor& x, const Tensor& adjoint) const {
-  std::optional<NoRecording> scope;
-  if (own_) scope.emplace();
+std::vector<Tensor> Trace::vjp(const Tensor& y, std::span<const Tensor> xs,
+                               const Tensor& adjoint) const {
+  const Pass pass(*this);
   if (adjoint.shape() != y.shape())
     throw ShapeError(
         text("[vjp] the adjoint has the shape ", adjoint.shape(), ", f(x) has ", y.shape()));
   require_same_dtype("vjp", adjoint, y);
-  const Tensor* const px = &x;
-  Tensor result;
-  if (recorded(y)) pull_back(y, adjoint, Inputs(&px, 1), {&result, 1});
-  return result.defined() ? result : zeros_like(x);
+  std::vector<Tensor> result(xs.size());
+  if (recorded(y)) pull_back(y, adjoint, Pointers(xs), result);
+  for (std::size_t i = 0; i < xs.size(); ++i)
+    if (!result[i].defined()) result[i] = zeros_like(xs[i]);
+  return result;
 }
 
-}  // namespace xg::detail
+std::vector<Tensor> Trace::jacobian(const Tensor& y, std::span<const Tensor> xs) const {
+  const Pass pass(*this);
+  std::vector<Tensor> result;
+  if (!recorded(y) || !is_floating(y.dtype()) || y.size() == 0) {
+    for (const Tensor& x : xs) result.push_back(zeros(joined(y.shape(), x.shape()), x.dtype()));
+    return result;
+  }
+  const bool forward = total_size(xs) <= y.size();
+  std::vector<std::vector<Tensor>> lines(xs.size());  // columns, or rows
+  for (std::size_t k = 0; forward && k < xs.size(); ++k)
+    for (std::int64_t i = 0; i < xs[k].size(); ++i) {
+      const Tensor direction = unit(xs[k], i);
+      Tensor column = push_forward(y, Pointers({&xs[k], 1}), Pointers({&direction, 1}));
+      lines[k].push_back(column.defined() ? column : zeros_like(y));
+    }
+  for (std::int64_t i = 0; !forward && i < y.size(); ++i) {
+    std::vector<Tensor> rows(xs.size());
+    pull_back(y, unit(y, i), Pointers(xs), rows, "jacobian");
+    for (std::size_t k = 0; k < xs.size(); ++k)
+      lines[k].push_back(rows[k].defined() ? rows[k] : zeros_like(xs[k]));
+  }
+  for (std::size_t k = 0; k < xs.size(); ++k) {
+    const Shape shape = joined(y.shape(), xs[k].shape());
+    if (lines[k].empty()) {
+      result.push_back(zeros(shape, xs[k].dtype()));
+      continue;
+    }
+    const Tensor whole = reshape(stack(lines[k]), {static_cast<std::int64_t>(lines[k].size()), -1});
+    result.push_back(reshape(forward ? transpose(whole) : whole, shape));
+  }
+  return result;
+}
+
+void Trace::go_forward(std::string_view caller, std::span<const Tensor> xs,
+                       std::span<const Tensor> tangents) {
+  if (tangents.size() != xs.size())
+    throw ValueError(
+        text("[", caller, "] ", tangents.size(), " tangents for ", xs.size(), " tensors"));
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (tangents[i].shape() != xs[i].shape())
+      throw ShapeError(text("[", caller, "] tangent ", i, " has the shape ", tangents[i].shape(),
+                            ", its tensor has ", xs[i].shape()));
+    require_same_dtype(caller, tangents[i], xs[i]);
+    if (own_) own_->set_tangent(xs[i], tangents[i]);
+  }
+}
+
+std::vector<Tensor> Trace::jvp(std::span<const Tensor> ys, std::span<const Tensor> xs,
+                               std::span<const Tensor> tangents) const {
+  const Pass pass(*this);
+  std::vector<Tensor> result(ys.size());
+  if (own_) {
+    for (std::size_t k = 0; k < ys.size(); ++k) result[k] = own_->tangent(ys[k]);
+  } else {
+    std::vector<const Tensor*> outputs;
+    for (const Tensor& y : ys)
+      if (recorded(y)) outputs.push_back(&y);
+    std::vector<Tensor> changes(outputs.size());
+    push_forward(Inputs(outputs.data(), outputs.size()), Pointers(xs), Pointers(tangents), changes);
+    for (std::size_t k = 0, next = 0; k < ys.size(); ++k)
+      if (recorded(ys[k])) result[k] = std::move(changes[next++]);
+  }
+  for (std::size_t k = 0; k < ys.size(); ++k)
+    if (!result[k].defined()) result[k] = zeros_like(ys[k]);
+  return result;
+}
+
+ValueAndDerivatives value_and_gradient(const Call& call) {
+  const Trace trace;
+  const std::vector<Tensor> x = variables(trace, call);
+  const Tensor y = call.f(x);
+  std::vector<Tensor> g = trace.gradient(y, x);
+  return {trace.result(y), std::move(g)};
+}
+
+ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tangents) {
+  require_floating_arguments("jvp", call.x);
+  Trace trace;
+  const std::vector<Tensor> x = variables(trace, call);
+  trace.go_forward("jvp", x, tangents);
+  const Tensor y = call.f(x);
+  std::vector<Tensor> change = trace.jvp({&y, 1}, x, tangents);
+  return {trace.result(y), std::move(change)};
+}
+
+std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint) {
+  require_floating_arguments("vjp", call.x);
+  const Trace trace;
+  const std::vector<Tensor> x = variables(trace, call);
+  return trace.vjp(call.f(x), x, adjoint);
+}
+
+std::vector<Tensor> jacobian(const Call& call) {
+  require_floating_arguments("jacobian", call.x);
+  const Trace trace;
+  const std::vector<Tensor> x = variables(trace, call);
+  return trace.jacobian(call.f(x), x);
+}
+
+std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents) {
+  require_floating_arguments("hvp", call.x);
+  Trace trace;
+  const std::vector<Tensor> x = variables(trace, call);
+  trace.go_forward("hvp", x, tangents);
+  const std::vector<Tensor> g = value_and_gradient({call.f, x, call.of_parameters}).derivatives;
+  return trace.jvp(g, x, tangents);
+}
+
+Tensor hessian(const Call& call) {
+  const auto gradient = [&](std::span<const Tensor> x) -> Tensor {
+    return value_and_gradient({call.f, x}).derivatives[0];
+  };
+  return jacobian({gradient, call.x})[0];  // forward: it is square
+}
+
+}  // namespace detail
+}  // namespace xg

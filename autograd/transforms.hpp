@@ -1,14 +1,20 @@
 // Derivatives of functions: calculus without any network.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <functional>
 #include <optional>
+#include <span>
+#include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "autograd/function_ref.hpp"
+#include "autograd/named_tensors.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/tape.hpp"
 
@@ -25,7 +31,11 @@ struct ValueAndGradient {
 };
 struct ValueAndGradients {
   Tensor value;
-  std::vector<Tensor> gradients;
+  NamedTensors gradients;
+};
+/// A value, and its change along a tangent.
+struct ValueAndTangent {
+  Tensor value, tangent;
 };
 
 namespace detail {
@@ -35,86 +45,270 @@ namespace detail {
 class Trace {
  public:
   Trace();
+  ~Trace();
+  Trace(const Trace&) = delete;
+  Trace& operator=(const Trace&) = delete;
+
   /// A variable of the value of `x` that is new to the tape: what else depends on `x` does not
   /// depend on it.
   Tensor variable(const Tensor& x) const;
   /// As xg::gradient; zeros if `y` does not depend on anything recorded.
   std::vector<Tensor> gradient(const Tensor& y, std::span<const Tensor> xs) const;
-  Tensor hessian(const Tensor& y, const Tensor& x) const;
-  Tensor jvp(const Tensor& y, const Tensor& x, const Tensor& tangent) const;
-  Tensor vjp(const Tensor& y, const Tensor& x, const Tensor& adjoint) const;
+  std::vector<Tensor> vjp(const Tensor& y, std::span<const Tensor> xs, const Tensor& adjoint) const;
+  std::vector<Tensor> jacobian(const Tensor& y, std::span<const Tensor> xs) const;
+  /// Before the call, if it is `jvp` that will be asked, and of what. A tape of its own then
+  /// computes tangents with the values, and keeps no values.
+  void go_forward(std::string_view caller, std::span<const Tensor> xs,
+                  std::span<const Tensor> tangents);
+  std::vector<Tensor> jvp(std::span<const Tensor> ys, std::span<const Tensor> xs,
+                          std::span<const Tensor> tangents) const;
   /// A result without its place on a tape that is about to go.
   Tensor result(const Tensor& y) const { return own_ ? detach(y) : y; }
 
  private:
+  class Pass;
   std::optional<Tape> own_;
+  Tape* held_ = nullptr;  // a tape in forward mode that must keep values for a pass of this
 };
+
+/// A function and where it is differentiated. `x` is what it is given or, for a function of
+/// nothing, the values of the parameters that it uses.
+struct Call {
+  FunctionRef<Tensor(std::span<const Tensor>)> f;
+  std::span<const Tensor> x;
+  bool of_parameters = false;
+};
+struct ValueAndDerivatives {
+  Tensor value;
+  std::vector<Tensor> derivatives;
+};
+ValueAndDerivatives value_and_gradient(const Call& call);
+ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tangents);
+std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint);
+std::vector<Tensor> jacobian(const Call& call);
+std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents);
+Tensor hessian(const Call& call);
+
+/// The call of a function of n tensors, for as long as `f` and `x` live.
+template <std::size_t n, class F, class Body>
+auto call_of(F& f, std::span<const Tensor, n> x, const Body& body) {
+  return [&]<std::size_t... i>(std::index_sequence<i...>) {
+    const auto g = [&f](std::span<const Tensor> v) -> Tensor { return std::invoke(f, v[i]...); };
+    return body(Call{g, x});
+  }
+  (std::make_index_sequence<n>());
+}
+/// The call of a function of nothing.
+template <class F, class Body>
+auto call_of(F& f, std::span<const ParameterRef> parameters, const Body& body) {
+  const std::vector<Tensor> x(parameters.begin(), parameters.end());
+  const auto g = [&f](std::span<const Tensor>) -> Tensor { return std::invoke(f); };
+  return body(Call{g, x, true});
+}
+
+template <std::size_t n>
+std::array<Tensor, n> array_of(std::vector<Tensor> tensors) {
+  std::array<Tensor, n> result;
+  std::move(tensors.begin(), tensors.end(), result.begin());
+  return result;
+}
+
+template <std::size_t>
+using TensorAt = Tensor;
+template <class F, class Count>
+inline constexpr bool takes = false;
+template <class F, std::size_t... i>
+inline constexpr bool takes<F, std::index_sequence<i...>> = TensorFunction<F, TensorAt<i>...>;
 
 }  // namespace detail
 
-/// The gradient of the scalar f(x), of the shape of x. Calls nest, to any order:
-/// `gradient([&](const Tensor& x) { return sum(gradient(f, x)); }, x)`. Throws ShapeError if f(x)
-/// has more than one element.
+/// A function of n > 1 tensors.
+template <class F, std::size_t n>
+concept FunctionOfSeveral = n >
+1 && detail::takes<F, std::make_index_sequence<n>>;
+
+// Every transform is there for a function of one tensor, `gradient(f, x)`; of several, of which the
+// results are an array for `auto [dx, dy] = ...`; and for a function of nothing that uses
+// parameters, `gradient([&] { return cost(net(x), y); }, net.parameters())`, of which the results
+// carry the parameters' names. All nest in each other, to any order: the derivative that is taken
+// first is that of the innermost function, whatever else depends on the same values.
+
+/// The gradient of the scalar f(x), of the shape of x. Throws ShapeError if f(x) has more than one
+/// element.
 template <TensorFunction<Tensor> F>
 Tensor gradient(F&& f, const Tensor& x) {
-  const detail::Trace trace;
-  const Tensor v = trace.variable(x);
-  return trace.gradient(std::invoke(f, v), {&v, 1}).front();
+  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [](const detail::Call& call) {
+    return detail::value_and_gradient(call).derivatives[0];
+  });
 }
-
 /// The gradients of the scalar f(x, y, ...): `auto [dx, dy] = gradient(f, x, y);`
 template <class F, std::convertible_to<const Tensor&>... X>
-requires(sizeof...(X) > 1 && TensorFunction<F, std::conditional_t<true, Tensor, X>...>)
-    std::array<Tensor, sizeof...(X)> gradient(F&& f, const X&... x) {
-  const detail::Trace trace;
-  const std::array<Tensor, sizeof...(X)> v{trace.variable(x)...};
-  const std::vector<Tensor> g = trace.gradient(std::apply(f, v), v);
-  std::array<Tensor, sizeof...(X)> result;
-  std::copy(g.begin(), g.end(), result.begin());
-  return result;
+requires FunctionOfSeveral<F, sizeof...(X)>
+auto gradient(F&& f, const X&... x) {
+  constexpr std::size_t n = sizeof...(X);
+  const Tensor xs[n] = {x...};
+  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
+    return detail::array_of<n>(detail::value_and_gradient(call).derivatives);
+  });
+}
+/// The gradients of the scalar f() with respect to parameters that f uses.
+template <TensorFunction<> F>
+NamedTensors gradient(F&& f, std::span<const ParameterRef> parameters) {
+  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+    return NamedTensors(parameters, detail::value_and_gradient(call).derivatives);
+  });
 }
 
 /// f(x) and its gradient.
 template <TensorFunction<Tensor> F>
 ValueAndGradient value_and_gradient(F&& f, const Tensor& x) {
-  const detail::Trace trace;
-  const Tensor v = trace.variable(x), y = std::invoke(f, v);
-  Tensor g = trace.gradient(y, {&v, 1}).front();
-  return {trace.result(y), std::move(g)};
+  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [](const detail::Call& call) {
+    auto [value, derivatives] = detail::value_and_gradient(call);
+    return ValueAndGradient{std::move(value), std::move(derivatives[0])};
+  });
 }
-
-/// f() and its gradients with respect to parameters that f uses.
 template <TensorFunction<> F>
 ValueAndGradients value_and_gradient(F&& f, std::span<const ParameterRef> parameters) {
-  const detail::Trace trace;
-  const std::vector<Tensor> values(parameters.begin(), parameters.end());
-  const Tensor y = std::invoke(f);
-  std::vector<Tensor> g = trace.gradient(y, values);
-  return {trace.result(y), std::move(g)};
+  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+    auto [value, derivatives] = detail::value_and_gradient(call);
+    return ValueAndGradients{std::move(value), {parameters, std::move(derivatives)}};
+  });
 }
 
-/// The second derivatives of the scalar f(x): shape x.shape + x.shape.
+/// f(x), of any shape, and its change when x changes by `tangent`. Computed forward, beside the
+/// value: unless a tape records already, nothing is kept for a backward pass.
 template <TensorFunction<Tensor> F>
-Tensor hessian(F&& f, const Tensor& x) {
-  const detail::Trace trace;
-  const Tensor v = trace.variable(x);
-  return trace.hessian(std::invoke(f, v), v);
+ValueAndTangent value_and_jvp(F&& f, const Tensor& x, const Tensor& tangent) {
+  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [&](const detail::Call& call) {
+    auto [value, derivatives] = detail::value_and_jvp(call, {&tangent, 1});
+    return ValueAndTangent{std::move(value), std::move(derivatives[0])};
+  });
+}
+/// `value_and_jvp(f, {x, y}, {tx, ty})`
+template <class F, std::size_t n>
+requires FunctionOfSeveral<F, n> ValueAndTangent value_and_jvp(F&& f, const Tensor (&x)[n],
+                                                               const Tensor (&tangents)[n]) {
+  return detail::call_of(f, std::span<const Tensor, n>(x), [&](const detail::Call& call) {
+    auto [value, derivatives] = detail::value_and_jvp(call, tangents);
+    return ValueAndTangent{std::move(value), std::move(derivatives[0])};
+  });
+}
+/// The tangents are those of the parameters, in their order.
+template <TensorFunction<> F>
+ValueAndTangent value_and_jvp(F&& f, std::span<const ParameterRef> parameters,
+                              std::span<const Tensor> tangents) {
+  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+    auto [value, derivatives] = detail::value_and_jvp(call, tangents);
+    return ValueAndTangent{std::move(value), std::move(derivatives[0])};
+  });
 }
 
-/// The change of f(x), of any shape, when x changes by `tangent`.
+/// The Jacobian times `tangent`: the change of f(x) alone.
 template <TensorFunction<Tensor> F>
 Tensor jvp(F&& f, const Tensor& x, const Tensor& tangent) {
-  const detail::Trace trace;
-  const Tensor v = trace.variable(x);
-  return trace.jvp(std::invoke(f, v), v, tangent);
+  return value_and_jvp(f, x, tangent).tangent;
+}
+template <class F, std::size_t n>
+requires FunctionOfSeveral<F, n> Tensor jvp(F&& f, const Tensor (&x)[n],
+                                            const Tensor (&tangents)[n]) {
+  return value_and_jvp(f, x, tangents).tangent;
+}
+template <TensorFunction<> F>
+Tensor jvp(F&& f, std::span<const ParameterRef> parameters, std::span<const Tensor> tangents) {
+  return value_and_jvp(f, parameters, tangents).tangent;
 }
 
 /// `adjoint`, of the shape of f(x), times the Jacobian: of the shape of x.
 template <TensorFunction<Tensor> F>
 Tensor vjp(F&& f, const Tensor& x, const Tensor& adjoint) {
-  const detail::Trace trace;
-  const Tensor v = trace.variable(x);
-  return trace.vjp(std::invoke(f, v), v, adjoint);
+  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1),
+                         [&](const detail::Call& call) { return detail::vjp(call, adjoint)[0]; });
+}
+/// `auto [dx, dy] = vjp(f, {x, y}, adjoint);`
+template <class F, std::size_t n>
+requires FunctionOfSeveral<F, n> std::array<Tensor, n> vjp(F&& f, const Tensor (&x)[n],
+                                                           const Tensor& adjoint) {
+  return detail::call_of(f, std::span<const Tensor, n>(x), [&](const detail::Call& call) {
+    return detail::array_of<n>(detail::vjp(call, adjoint));
+  });
+}
+template <TensorFunction<> F>
+NamedTensors vjp(F&& f, std::span<const ParameterRef> parameters, const Tensor& adjoint) {
+  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+    return NamedTensors(parameters, detail::vjp(call, adjoint));
+  });
+}
+
+/// All first derivatives of f(x): shape f(x).shape + x.shape. Computed forward, a column at a time,
+/// or backward, a row at a time, whichever are fewer.
+template <TensorFunction<Tensor> F>
+Tensor jacobian(F&& f, const Tensor& x) {
+  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1),
+                         [](const detail::Call& call) { return detail::jacobian(call)[0]; });
+}
+/// `auto [jx, jy] = jacobian(f, x, y);`
+template <class F, std::convertible_to<const Tensor&>... X>
+requires FunctionOfSeveral<F, sizeof...(X)>
+auto jacobian(F&& f, const X&... x) {
+  constexpr std::size_t n = sizeof...(X);
+  const Tensor xs[n] = {x...};
+  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
+    return detail::array_of<n>(detail::jacobian(call));
+  });
+}
+template <TensorFunction<> F>
+NamedTensors jacobian(F&& f, std::span<const ParameterRef> parameters) {
+  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+    return NamedTensors(parameters, detail::jacobian(call));
+  });
+}
+
+/// The second derivatives of the scalar f(x): shape x.shape + x.shape. Forward over reverse.
+template <TensorFunction<Tensor> F>
+Tensor hessian(F&& f, const Tensor& x) {
+  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1),
+                         [](const detail::Call& call) { return detail::hessian(call); });
+}
+
+/// The Hessian of the scalar f(x) times `tangent`, of the shape of x: the change of the gradient
+/// when x changes by `tangent`. Forward over reverse; the Hessian is never formed.
+template <TensorFunction<Tensor> F>
+Tensor hvp(F&& f, const Tensor& x, const Tensor& tangent) {
+  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [&](const detail::Call& call) {
+    return detail::hvp(call, {&tangent, 1})[0];
+  });
+}
+/// `auto [hx, hy] = hvp(f, {x, y}, {tx, ty});`, with the mixed derivatives.
+template <class F, std::size_t n>
+requires FunctionOfSeveral<F, n> std::array<Tensor, n> hvp(F&& f, const Tensor (&x)[n],
+                                                           const Tensor (&tangents)[n]) {
+  return detail::call_of(f, std::span<const Tensor, n>(x), [&](const detail::Call& call) {
+    return detail::array_of<n>(detail::hvp(call, tangents));
+  });
+}
+template <TensorFunction<> F>
+NamedTensors hvp(F&& f, std::span<const ParameterRef> parameters,
+                 std::span<const Tensor> tangents) {
+  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+    return NamedTensors(parameters, detail::hvp(call, tangents));
+  });
+}
+
+/// The function that gives the gradient of f with respect to its argument number i; the others are
+/// constants to it. `grad(grad(f))(x)` is the second derivative of a function of a scalar, and
+/// `grad<1>(grad<0>(f))(x, y)` a mixed one.
+template <std::size_t i = 0, class F>
+auto grad(F f) {
+  return [f = std::move(f)]<std::convertible_to<Tensor>... X>(const X&... x)->Tensor {
+    static_assert(i < sizeof...(X), "grad<i>: the function has no argument number i");
+    std::array<Tensor, sizeof...(X)> arguments{x...};
+    const auto g = [&](const Tensor& v) -> Tensor {
+      arguments[i] = v;
+      return std::apply(f, arguments);
+    };
+    const Tensor at = arguments[i];
+    return gradient(g, at);
+  };
 }
 
 }  // namespace xg

@@ -39,6 +39,11 @@ struct Data {
   const float* y() const { return batch.targets.data<float>(); }
 };
 
+/// Where the Hessian is multiplied: a tensor of the shape of parameter `number`.
+inline xg::Tensor direction(const xg::Shape& shape, std::size_t number) {
+  return xg::random_uniform(shape, xg::Key{10 + number}, xg::DType::float32, -1, 1);
+}
+
 /// Dense layers with the activation between them; it is not applied to the last.
 struct Model : xg::nn::Module {
   std::vector<xg::nn::Dense> layers;
@@ -61,7 +66,8 @@ struct Model : xg::nn::Module {
   }
 };
 
-/// Times a step, or prints the costs of the first hundred.
+/// Times a step, or prints the costs of the first hundred. What has no cost gives another number by
+/// which its results can be compared.
 class Run {
  public:
   explicit Run(benchmark::State* state = nullptr) : state_(state) {}

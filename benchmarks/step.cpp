@@ -1,5 +1,6 @@
 // A training step through the tape beside the same step written by hand, for the book's network, a
-// large and a tiny one. Only ratios of one run mean anything; `ratios` beside this file takes them.
+// large and a tiny one; and the Hessian times a vector at the book's, beside the gradient. Only
+// ratios of one run mean anything; `ratios` beside this file takes them.
 #include <tbb/global_control.h>
 
 #include "benchmarks/cases.hpp"
@@ -87,6 +88,35 @@ void tiny_hand(const Run& run, int) {
   run([&] { return net.step(data.x(), *data.y(), static_cast<float>(rate)); });
 }
 
+// Derivatives by all parameters, and the sum of their squares.
+struct Derivatives {
+  NamedTensors values;
+  explicit Derivatives(NamedTensors tensors) : values(std::move(tensors)) {
+    for (const Tensor& t : values.tensors()) t.data<float>();  // they may wait to be read
+  }
+  double item() const {
+    double sum = 0;
+    for (const Tensor& t : values.tensors()) sum += squared_norm(t).item();
+    return sum;
+  }
+};
+
+template <bool second>
+void derivatives(const Run& run, int) {
+  const Data data(book);
+  const Model net(book);
+  const ParameterRefs parameters = net.parameters();
+  std::vector<Tensor> directions;
+  for (const ParameterRef& p : parameters)
+    directions.push_back(cases::direction(p.value().shape(), directions.size()));
+  const auto cost = [&] {
+    return nn::quadratic_cost(sigmoid(net(data.batch.inputs)), data.batch.targets);
+  };
+  run([&] {
+    return Derivatives(second ? hvp(cost, parameters, directions) : gradient(cost, parameters));
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -99,5 +129,7 @@ int main(int argc, char** argv) {
                            {"large_hand/1", large_hand, 1},
                            {"large_hand/2", large_hand, 2},
                            {"tiny_tape", tiny_tape},
-                           {"tiny_hand", tiny_hand}});
+                           {"tiny_hand", tiny_hand},
+                           {"gradient_tape", derivatives<false>},
+                           {"hvp_tape", derivatives<true>}});
 }

@@ -25,6 +25,10 @@ struct Sigmoid : Unary<Sigmoid> {
   V slope(const V& t, const V& y) const {
     return t * (y * (V(1) - y));
   }
+  template <class V>
+  V bend(const V& y) const {
+    return V(1) - (y + y);
+  }
   static auto samples() { return unary_samples<Sigmoid>(-4, 4); }
 };
 
@@ -154,11 +158,11 @@ std::vector<CatalogueEntry> activations() {
 
 }  // namespace ops
 
-Tensor sigmoid(const Tensor& x) { return apply(ops::Sigmoid{}, x); }
-Tensor relu(const Tensor& x) { return apply(ops::Relu{}, x); }
-Tensor leaky_relu(const Tensor& x, double slope) { return apply(ops::LeakyRelu::with(slope), x); }
-Tensor elu(const Tensor& x, double alpha) { return apply(ops::Elu::with(alpha), x); }
-Tensor gelu(const Tensor& x) { return apply(ops::Gelu{}, x); }
-Tensor softplus(const Tensor& x) { return apply(ops::Softplus{}, x); }
+Tensor sigmoid(Operand x) { return apply(ops::Sigmoid{}, x); }
+Tensor relu(Operand x) { return apply(ops::Relu{}, x); }
+Tensor leaky_relu(Operand x, double slope) { return apply(ops::LeakyRelu::with(slope), x); }
+Tensor elu(Operand x, double alpha) { return apply(ops::Elu::with(alpha), x); }
+Tensor gelu(Operand x) { return apply(ops::Gelu{}, x); }
+Tensor softplus(Operand x) { return apply(ops::Softplus{}, x); }
 
 }  // namespace xg

@@ -222,16 +222,16 @@ std::vector<CatalogueEntry> arithmetic() {
 
 }  // namespace ops
 
-Tensor operator+(const Tensor& a, const Tensor& b) { return apply(ops::Add{}, a, b); }
-Tensor operator-(const Tensor& a, const Tensor& b) { return apply(ops::Subtract{}, a, b); }
-Tensor operator*(const Tensor& a, const Tensor& b) { return apply(ops::Multiply{}, a, b); }
-Tensor operator/(const Tensor& a, const Tensor& b) { return apply(ops::Divide{}, a, b); }
-Tensor operator-(const Tensor& x) { return apply(ops::Negate{}, x); }
-Tensor scale(const Tensor& x, double factor) { return apply(ops::Scale::by(factor), x); }
-Tensor maximum(const Tensor& a, const Tensor& b) { return apply(ops::Maximum{}, a, b); }
-Tensor minimum(const Tensor& a, const Tensor& b) { return apply(ops::Minimum{}, a, b); }
-Tensor pow(const Tensor& a, const Tensor& b) { return apply(ops::Power{}, a, b); }
-Tensor xlogy(const Tensor& x, const Tensor& y) { return apply(ops::XLogY{}, x, y); }
+Tensor operator+(Operand a, Operand b) { return apply(ops::Add{}, a, b); }
+Tensor operator-(Operand a, Operand b) { return apply(ops::Subtract{}, a, b); }
+Tensor operator*(Operand a, Operand b) { return apply(ops::Multiply{}, a, b); }
+Tensor operator/(Operand a, Operand b) { return apply(ops::Divide{}, a, b); }
+Tensor operator-(Operand x) { return apply(ops::Negate{}, x); }
+Tensor scale(Operand x, double factor) { return apply(ops::Scale::by(factor), x); }
+Tensor maximum(Operand a, Operand b) { return apply(ops::Maximum{}, a, b); }
+Tensor minimum(Operand a, Operand b) { return apply(ops::Minimum{}, a, b); }
+Tensor pow(Operand a, Operand b) { return apply(ops::Power{}, a, b); }
+Tensor xlogy(Operand x, Operand y) { return apply(ops::XLogY{}, x, y); }
 
 Tensor scalar_like(const Tensor& like, double value) {
   if (like.defined() && like.dtype() == DType::int64 &&

@@ -124,13 +124,13 @@ std::vector<CatalogueEntry> comparison() {
 
 }  // namespace ops
 
-Tensor equal(const Tensor& a, const Tensor& b) { return apply(ops::Equal{}, a, b); }
-Tensor not_equal(const Tensor& a, const Tensor& b) { return apply(ops::NotEqual{}, a, b); }
-Tensor operator<(const Tensor& a, const Tensor& b) { return apply(ops::Less{}, a, b); }
-Tensor operator<=(const Tensor& a, const Tensor& b) { return apply(ops::LessEqual{}, a, b); }
-Tensor operator>(const Tensor& a, const Tensor& b) { return apply(ops::Less{}, b, a); }
-Tensor operator>=(const Tensor& a, const Tensor& b) { return apply(ops::LessEqual{}, b, a); }
-Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+Tensor equal(Operand a, Operand b) { return apply(ops::Equal{}, a, b); }
+Tensor not_equal(Operand a, Operand b) { return apply(ops::NotEqual{}, a, b); }
+Tensor operator<(Operand a, Operand b) { return apply(ops::Less{}, a, b); }
+Tensor operator<=(Operand a, Operand b) { return apply(ops::LessEqual{}, a, b); }
+Tensor operator>(Operand a, Operand b) { return apply(ops::Less{}, b, a); }
+Tensor operator>=(Operand a, Operand b) { return apply(ops::LessEqual{}, b, a); }
+Tensor where(Operand condition, Operand a, Operand b) {
   return apply(ops::Where{}, condition, a, b);
 }
 

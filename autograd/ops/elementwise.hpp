@@ -2,6 +2,7 @@
 // are one because the Jacobian is diagonal. Internal to autograd/ops.
 #pragma once
 
+#include "autograd/forward.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/map.hpp"
 #include "autograd/kernels/power.hpp"
@@ -34,7 +35,9 @@ Tensor map_alike(const std::array<const Tensor*, n>& x, const F& f) {
 ///   it is the change of the output, with t an adjoint that of the input;
 /// - `samples()`;
 /// - if it is worth it, `slope(t, kept)`: the same as `differential` in one loop over SIMD batches,
-///   from the input or the output, whichever it keeps. It serves where nobody records.
+///   from the input or the output, whichever it keeps. It serves where nobody records;
+/// - and `bend(kept)`, the derivative of slope(1, kept) with respect to what is kept. It serves
+///   where a tape in forward mode records the rule.
 template <class Self>
 struct Unary {
   Shape shape(Inputs x) const {
@@ -45,12 +48,14 @@ struct Unary {
     return map_alike<1>({&x[0]}, [this](const auto& v) { return self().value(v); });
   }
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
-    if constexpr (requires(kernels::Batch<double> v) { self().slope(v, v); })
-      if (!Tape::recording()) {
-        const Tensor& kept = Self::keeps == Keep::output ? r.output() : r.input(0);
-        return map_alike<2>({&g, &kept},
-                            [this](const auto& t, const auto& v) { return self().slope(t, v); });
-      }
+    if constexpr (requires(kernels::Batch<double> v) { self().slope(v, v); }) {
+      const auto kept = [&]() -> const Tensor& {
+        return Self::keeps == Keep::output ? r.output() : r.input(0);
+      };
+      if (!Tape::recording()) return sloped(g, kept());
+      if constexpr (requires(kernels::Batch<double> v) { self().bend(v); })
+        if (Tape* const tape = detail::Dual::tape()) return dual(*tape, g, kept());
+    }
     return self().differential(i, g, r);
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
@@ -58,6 +63,31 @@ struct Unary {
 
  private:
   const Self& self() const { return static_cast<const Self&>(*this); }
+
+  Tensor sloped(const Tensor& t, const Tensor& kept) const {
+    return map_alike<2>({&t, &kept},
+                        [this](const auto& a, const auto& v) { return self().slope(a, v); });
+  }
+  // The change of slope(g, kept) is slope(ġ, kept) + g bend(kept) times that of what is kept.
+  [[gnu::noinline]] Tensor dual(Tape& tape, const Tensor& g, const Tensor& kept) const {
+    const Tensor of_g = detail::Dual::tangent(tape, g), of_kept = detail::Dual::tangent(tape, kept);
+    const NoRecording scope;
+    const Tensor result = sloped(g, kept);
+    Tensor tangent;
+    if (of_g.defined() && of_kept.defined())
+      tangent = map_alike<4>({&of_g, &kept, &g, &of_kept},
+                             [this](const auto& t, const auto& v, const auto& a, const auto& b) {
+                               return self().slope(t, v) + a * b * self().bend(v);
+                             });
+    else if (of_kept.defined())
+      tangent = map_alike<3>(
+          {&kept, &g, &of_kept},
+          [this](const auto& v, const auto& a, const auto& b) { return a * b * self().bend(v); });
+    else if (of_g.defined())
+      tangent = sloped(of_g, kept);
+    detail::Dual::set_tangent(tape, result, tangent);
+    return result;
+  }
 };
 
 /// Whether `tail` is the last extents of `shape`.

@@ -181,6 +181,10 @@ struct Tanh : Unary<Tanh> {
   V slope(const V& t, const V& y) const {
     return t * (V(1) - y * y);
   }
+  template <class V>
+  V bend(const V& y) const {
+    return -(y + y);
+  }
   static auto samples() { return unary_samples<Tanh>(-2, 2); }
 };
 
@@ -295,23 +299,19 @@ std::vector<CatalogueEntry> functions() {
 
 }  // namespace ops
 
-Tensor square(const Tensor& x) { return apply(ops::Square{}, x); }
-Tensor sqrt(const Tensor& x) { return apply(ops::Sqrt{}, x); }
-Tensor exp(const Tensor& x) { return apply(ops::Exp{}, x); }
-Tensor expm1(const Tensor& x) { return apply(ops::Expm1{}, x); }
-Tensor log(const Tensor& x) { return apply(ops::Log{}, x); }
-Tensor log1p(const Tensor& x) { return apply(ops::Log1p{}, x); }
-Tensor abs(const Tensor& x) { return apply(ops::Abs{}, x); }
-Tensor sign(const Tensor& x) { return apply(ops::Sign{}, x); }
-Tensor sin(const Tensor& x) { return apply(ops::Sin{}, x); }
-Tensor cos(const Tensor& x) { return apply(ops::Cos{}, x); }
-Tensor tanh(const Tensor& x) { return apply(ops::Tanh{}, x); }
-Tensor erf(const Tensor& x) { return apply(ops::Erf{}, x); }
-Tensor pow(const Tensor& x, double exponent) {
-  return apply(ops::ConstantPower::with(exponent), x);
-}
-Tensor clip(const Tensor& x, double low, double high) {
-  return apply(ops::Clip::with(low, high), x);
-}
+Tensor square(Operand x) { return apply(ops::Square{}, x); }
+Tensor sqrt(Operand x) { return apply(ops::Sqrt{}, x); }
+Tensor exp(Operand x) { return apply(ops::Exp{}, x); }
+Tensor expm1(Operand x) { return apply(ops::Expm1{}, x); }
+Tensor log(Operand x) { return apply(ops::Log{}, x); }
+Tensor log1p(Operand x) { return apply(ops::Log1p{}, x); }
+Tensor abs(Operand x) { return apply(ops::Abs{}, x); }
+Tensor sign(Operand x) { return apply(ops::Sign{}, x); }
+Tensor sin(Operand x) { return apply(ops::Sin{}, x); }
+Tensor cos(Operand x) { return apply(ops::Cos{}, x); }
+Tensor tanh(Operand x) { return apply(ops::Tanh{}, x); }
+Tensor erf(Operand x) { return apply(ops::Erf{}, x); }
+Tensor pow(Operand x, double exponent) { return apply(ops::ConstantPower::with(exponent), x); }
+Tensor clip(Operand x, double low, double high) { return apply(ops::Clip::with(low, high), x); }
 
 }  // namespace xg

@@ -404,22 +404,22 @@ std::vector<CatalogueEntry> indexing() {
 
 }  // namespace ops
 
-Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t stop,
+Tensor slice(Operand x, std::int64_t axis, std::int64_t start, std::int64_t stop,
              std::int64_t step) {
   return apply(ops::Slice{axis, start, stop, step}, x);
 }
-Tensor embed(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t extent,
+Tensor embed(Operand x, std::int64_t axis, std::int64_t start, std::int64_t extent,
              std::int64_t step) {
   return apply(ops::Embed{axis, start, extent, step}, x);
 }
-Tensor take(const Tensor& x, const Tensor& indices) { return apply(ops::Take{}, x, indices); }
-Tensor scatter_add(const Tensor& x, const Tensor& indices, std::int64_t rows) {
+Tensor take(Operand x, Operand indices) { return apply(ops::Take{}, x, indices); }
+Tensor scatter_add(Operand x, Operand indices, std::int64_t rows) {
   return apply(ops::ScatterAdd{rows}, x, indices);
 }
-Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype) {
+Tensor one_hot(Operand labels, std::int64_t classes, DType dtype) {
   return apply(ops::OneHot{classes, dtype}, labels);
 }
-Tensor cast(const Tensor& x, DType dtype) { return apply(ops::Cast{dtype}, x); }
+Tensor cast(Operand x, DType dtype) { return apply(ops::Cast{dtype}, x); }
 
 Tensor zeros(const Shape& shape, DType dtype) { return Tensor::full(shape, 0, dtype); }
 Tensor ones(const Shape& shape, DType dtype) { return Tensor::full(shape, 1, dtype); }

@@ -326,11 +326,11 @@ std::vector<CatalogueEntry> movement() {
 
 }  // namespace ops
 
-Tensor reshape(const Tensor& x, const Shape& shape) { return apply(ops::Reshape{shape}, x); }
+Tensor reshape(Operand x, const Shape& shape) { return apply(ops::Reshape{shape}, x); }
 
-Tensor permute(const Tensor& x, const Axes& axes) {
+Tensor permute(Operand x, const Axes& axes) {
   // The exchange of the last two axes is left to the operation that need not copy.
-  const std::size_t rank = x.rank();
+  const std::size_t rank = x->rank();
   const auto stays = [&](std::size_t k) { return axes[k] == static_cast<std::int64_t>(k); };
   if (rank >= 2 && axes.size() == rank && axes[rank - 2] == static_cast<std::int64_t>(rank) - 1 &&
       axes[rank - 1] == static_cast<std::int64_t>(rank) - 2) {
@@ -341,46 +341,55 @@ Tensor permute(const Tensor& x, const Axes& axes) {
   return apply(ops::Permute{axes}, x);
 }
 
-Tensor transpose(const Tensor& x) { return apply(ops::Transpose{}, x); }
+Tensor transpose(Operand x) { return apply(ops::Transpose{}, x); }
 
-Tensor squeeze(const Tensor& x, const Axes& axes) {
-  Axes gone;
-  for (const std::int64_t axis : normalise_axes("squeeze", axes, x.rank())) {
-    if (x.shape()[static_cast<std::size_t>(axis)] == 1)
-      gone.push_back(axis);
-    else if (!axes.empty())
-      throw ShapeError(detail::text("[squeeze] axis ", axis, " of ", x.shape(), " is not 1"));
-  }
-  return reshape(x, reduced_shape(x.shape(), gone, false));
-}
-
-Tensor expand_dims(const Tensor& x, std::int64_t axis) {
-  return reshape(x, x.shape().with_inserted(normalise_axis("expand_dims", axis, x.rank() + 1), 1));
-}
-
-Tensor broadcast_to(const Tensor& x, const Shape& shape) {
-  return x.defined() && x.shape() == shape ? x : apply(ops::BroadcastTo{shape}, x);
+Tensor squeeze(Operand x, const Axes& axes) {
+  const Shape& shape = x->shape();
+  return detail::located(x.place(), [&] {
+    Axes gone;
+    for (const std::int64_t axis : normalise_axes("squeeze", axes, shape.size())) {
+      if (shape[static_cast<std::size_t>(axis)] == 1)
+        gone.push_back(axis);
+      else if (!axes.empty())
+        throw ShapeError(detail::text("[squeeze] axis ", axis, " of ", shape, " is not 1"));
+    }
+    return reshape(x, reduced_shape(shape, gone, false));
+  });
 }
 
-Tensor concatenate(std::span<const Tensor> parts, std::int64_t axis) {
-  return xg::apply(ops::Concatenate{axis}, parts);
-}
-Tensor concatenate(std::initializer_list<Tensor> parts, std::int64_t axis) {
-  return concatenate(std::span<const Tensor>(parts.begin(), parts.size()), axis);
+Tensor expand_dims(Operand x, std::int64_t axis) {
+  const Shape& shape = x->shape();
+  return detail::located(x.place(), [&] {
+    return reshape(x,
+                   shape.with_inserted(normalise_axis("expand_dims", axis, shape.size() + 1), 1));
+  });
 }
 
-Tensor stack(std::span<const Tensor> parts, std::int64_t axis) {
-  std::vector<Tensor> expanded;
-  for (const Tensor& part : parts) {
-    if (part.shape() != parts[0].shape())
-      throw ShapeError(
-          detail::text("[stack] shapes differ: ", parts[0].shape(), " and ", part.shape()));
-    expanded.push_back(expand_dims(part, axis));
-  }
-  return concatenate(expanded, axis);
+Tensor broadcast_to(Operand x, const Shape& shape) {
+  return x->defined() && x->shape() == shape ? x.tensor() : apply(ops::BroadcastTo{shape}, x);
 }
-Tensor stack(std::initializer_list<Tensor> parts, std::int64_t axis) {
-  return stack(std::span<const Tensor>(parts.begin(), parts.size()), axis);
+
+Tensor concatenate(std::span<const Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return xg::apply(ops::Concatenate{axis}, parts, place);
+}
+Tensor concatenate(std::initializer_list<Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return concatenate(std::span<const Tensor>(parts.begin(), parts.size()), axis, place);
+}
+
+Tensor stack(std::span<const Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return detail::located(place, [&] {
+    std::vector<Tensor> expanded;
+    for (const Tensor& part : parts) {
+      if (part.shape() != parts[0].shape())
+        throw ShapeError(
+            detail::text("[stack] shapes differ: ", parts[0].shape(), " and ", part.shape()));
+      expanded.push_back(expand_dims(part, axis));
+    }
+    return concatenate(expanded, axis);
+  });
+}
+Tensor stack(std::initializer_list<Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return stack(std::span<const Tensor>(parts.begin(), parts.size()), axis, place);
 }
 
 }  // namespace xg

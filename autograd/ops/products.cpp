@@ -43,18 +43,6 @@ Tensor product(const Tensor& a, As a_as, const Tensor& b, As b_as) {
   return out;
 }
 
-// gᵀ x, which an update may add to the weight without it ever being there as a whole.
-Tensor gradient_of_weight(const Tensor& g, const Tensor& x) {
-  const std::int64_t k = g.shape()[0], m = g.shape()[1], n = x.shape()[1];
-  BufferRef lazy;
-  if (!Tape::recording())
-    lazy = visit_floating(g.dtype(), [&]<class T>(T) {
-      return kernels::lazy_product<T>(m, n, k, TensorAccess::buffer(g), TensorAccess::buffer(x));
-    });
-  if (!lazy) return product(g, As::transposed, x, As::is);
-  return TensorAccess::make(std::move(lazy), {m, n}, m * n, g.dtype());
-}
-
 // The sum of the rows of a matrix, likewise.
 Tensor sum_of_rows(const Tensor& x) {
   if (Tape::recording()) return sum(x, 0);
@@ -153,6 +141,70 @@ struct MatMul {
   }
 };
 
+/// aᵀ b of two matrices, the gradient of a weight: not computed before it is read, where that pays.
+/// An update may add it to the weight without it ever being there as a whole, and nobody may want
+/// more than its tangent.
+struct TransposedProduct {
+  static constexpr auto name = "transposed_product";
+  static constexpr Keep keeps = Keep::inputs;
+
+  Shape shape(Inputs x) const {
+    require_floating(name, x);
+    const Shape &a = x[0].shape(), &b = x[1].shape();
+    if (a.size() != 2 || b.size() != 2 || a[0] != b[0])
+      throw ShapeError(detail::text(
+          "[transposed_product] two matrices of as many rows are needed, not ", a, " and ", b));
+    return {a[1], b[1]};
+  }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return unrecorded(x[0], x[1]);
+  }
+  // ∂/∂a: b gᵀ, ∂/∂b: a g.
+  Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    return i == 0 ? product(r.input(1), As::is, g, As::transposed)
+                  : product(r.input(0), As::is, g, As::is);
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
+    return i == 0 ? of(t, r.input(1)) : of(r.input(0), t);
+  }
+  double flops(const Record& r) const {
+    return 2 * static_cast<double>(r.input_shape(0)[0]) *
+           static_cast<double>(element_count(r.output_shape()));
+  }
+  std::string equation() const { return "{0}ᵀ {1}"; }
+  static std::vector<Sample<TransposedProduct>> samples() {
+    std::vector<Sample<TransposedProduct>> result;
+    for (const auto& [k, m, n] :
+         {std::array{4, 3, 2}, {1, 1, 1}, {5, 1, 17}, {0, 3, 2}, {2, 0, 3}, {9, 5, 33}})
+      result.push_back({{}, {numbers({k, m}, -1, 1, 1), numbers({k, n}, -1, 1, 2)}});
+    result.push_back(
+        {{}, {transpose(numbers({3, 4}, -1, 1)), transpose(numbers({2, 4}, -1, 1, 2))}});
+    result.push_back({{},
+                      {numbers({3, 4}, 0, 1), numbers({4, 3}, 0, 1)},
+                      "as many rows are needed, not (3, 4) and (4, 3)"});
+    result.push_back({{}, {Tensor{{1.f}}, Tensor{{1.}}}, "types differ"});
+    return result;
+  }
+  static std::vector<Sample<TransposedProduct>> at_size(std::int64_t n) {
+    const std::int64_t side = side_of_square(n / 2);
+    return {{{}, {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2)}}};
+  }
+  static Tensor of(const Tensor& a, const Tensor& b) {
+    return Tape::recording() ? xg::apply(TransposedProduct{}, a, b) : unrecorded(a, b);
+  }
+
+ private:
+  static Tensor unrecorded(const Tensor& a, const Tensor& b) {
+    const std::int64_t k = a.shape()[0], m = a.shape()[1], n = b.shape()[1];
+    BufferRef lazy = visit_floating(a.dtype(), [&]<class T>(T) {
+      return kernels::lazy_product<T>(m, n, k, TensorAccess::buffer(a), TensorAccess::buffer(b));
+    });
+    if (!lazy) return product(a, As::transposed, b, As::is);
+    return TensorAccess::make(std::move(lazy), {m, n}, m * n, a.dtype());
+  }
+};
+
 /// x wᵀ + b for rows x (m, inputs), w (outputs, inputs) and b (outputs,): one operation where
 /// transpose, matmul and add would be three.
 struct Linear {
@@ -180,7 +232,7 @@ struct Linear {
   // g w, gᵀ x, and the sum of the rows of g.
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
     if (i == 0) return product(g, As::is, r.input(1), As::is);
-    return i == 1 ? gradient_of_weight(g, r.input(0)) : sum_of_rows(g);
+    return i == 1 ? TransposedProduct::of(g, r.input(0)) : sum_of_rows(g);
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     if (i == 0) return product(t, As::is, r.input(1), As::transposed);
@@ -236,11 +288,15 @@ Tensor over_rows(const Tensor& x, const F& f) {
 
 }  // namespace
 
-std::vector<CatalogueEntry> products() { return {entry<MatMul>(), entry<Linear>()}; }
+std::vector<CatalogueEntry> products() {
+  return {entry<MatMul>(), entry<TransposedProduct>(), entry<Linear>()};
+}
 
 }  // namespace ops
 
-Tensor matmul(const Tensor& a, const Tensor& b) {
+namespace {
+
+Tensor checked_matmul(const Tensor& a, const Tensor& b) {
   const Tensor* const operands[] = {&a, &b};
   detail::check_defined("matmul", Inputs(operands, 2));
   if (a.rank() == 0 || b.rank() == 0)
@@ -265,9 +321,17 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return squeeze(product, gone);
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  if (x.rank() == 0 || x.rank() == 2) return apply(ops::Linear{}, x, weight, bias);
-  return ops::over_rows(x, [&](const Tensor& rows) { return linear(rows, weight, bias); });
+}  // namespace
+
+Tensor matmul(Operand a, Operand b) {
+  return detail::located(a.place(), [&] { return checked_matmul(a, b); });
+}
+
+Tensor linear(Operand x, Operand weight, Operand bias) {
+  if (x->rank() == 0 || x->rank() == 2) return apply(ops::Linear{}, x, weight, bias);
+  return detail::located(x.place(), [&] {
+    return ops::over_rows(x, [&](const Tensor& rows) { return linear(rows, weight, bias); });
+  });
 }
 
 }  // namespace xg

@@ -371,35 +371,37 @@ std::vector<CatalogueEntry> reductions() {
 
 }  // namespace ops
 
-Tensor sum(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor sum(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Sum::over(axes, keepdims), x);
 }
-Tensor squared_norm(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor squared_norm(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::SquaredNorm::over(axes, keepdims), x);
 }
-Tensor mean(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor mean(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Mean::over(axes, keepdims), x);
 }
-Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double ddof) {
+Tensor var(Operand x, const Axes& axes, bool keepdims, double ddof) {
   return apply(ops::Var::with(axes, keepdims, ddof), x);
 }
-Tensor prod(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor prod(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Prod::over(axes, keepdims), x);
 }
-Tensor max(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor max(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Max::over(axes, keepdims), x);
 }
-Tensor min(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor min(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Min::over(axes, keepdims), x);
 }
-Tensor argmax(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor argmax(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::ArgMax::over(axes, keepdims), x);
 }
-Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor logsumexp(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::LogSumExp::over(axes, keepdims), x);
 }
 
-Tensor sum_to(const Tensor& x, const Shape& shape) {
+namespace {
+
+Tensor checked_sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   const std::size_t lead = x.rank() - std::min(x.rank(), shape.size());
   if (lead == 1 && std::equal(shape.begin(), shape.end(), x.shape().begin() + 1)) return sum(x, 0);
@@ -413,6 +415,12 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     throw ShapeError(detail::text("[sum_to] ", x.shape(), " is not a broadcast of ", shape));
   if (axes.size() == lead) return sum(x, axes);
   return reshape(sum(x, axes, true), shape);
+}
+
+}  // namespace
+
+Tensor sum_to(Operand x, const Shape& shape) {
+  return detail::located(x.place(), [&] { return checked_sum_to(x, shape); });
 }
 
 }  // namespace xg

@@ -131,9 +131,7 @@ std::vector<CatalogueEntry> softmaxes() { return {entry<Softmax>(), entry<LogSof
 
 }  // namespace ops
 
-Tensor softmax(const Tensor& x, const Axes& axes) { return apply(ops::Softmax::over(axes), x); }
-Tensor log_softmax(const Tensor& x, const Axes& axes) {
-  return apply(ops::LogSoftmax::over(axes), x);
-}
+Tensor softmax(Operand x, const Axes& axes) { return apply(ops::Softmax::over(axes), x); }
+Tensor log_softmax(Operand x, const Axes& axes) { return apply(ops::LogSoftmax::over(axes), x); }
 
 }  // namespace xg

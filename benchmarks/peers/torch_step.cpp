@@ -156,6 +156,41 @@ void tiny_best(const Run& run, int threads) {
   best<Weights::inputs_outputs, false>(run, tiny, threads, [](Tensor& z) { z.tanh_(); });
 }
 
+// The gradient at the book's network, and the Hessian times directions by a second backward pass.
+struct Derivatives {
+  std::vector<Tensor> values;
+  double item() const {
+    double sum = 0;
+    for (const Tensor& t : values) sum += t.square().sum().item<double>();
+    return sum;
+  }
+};
+
+template <bool second>
+void derivatives(const Run& run, int threads) {
+  set_threads(threads);
+  const Data data(book);
+  std::vector<Tensor> parameters, directions;
+  for (const xg::nn::Dense& from : cases::Model(book).layers)
+    for (const xg::Tensor& p : {from.weight.value(), from.bias.value()}) {
+      const Tensor direction = copied(cases::direction(p.shape(), directions.size()));
+      const bool is_weight = p.rank() == 2;
+      parameters.push_back(is_weight ? copied(p).t().contiguous() : copied(p));
+      directions.push_back(is_weight ? direction.t().contiguous() : direction);
+    }
+  for (Tensor& p : parameters) p.requires_grad_();
+  const std::vector<Tensor> adjoint{torch::full({}, 0.5 / static_cast<double>(book.examples))};
+  run([&] {
+    Tensor a = data.x;
+    for (std::size_t l = 0; l < parameters.size(); l += 2)
+      a = at::addmm(parameters[l + 1], a, parameters[l]).sigmoid_();
+    const Tensor cost = at::mse_loss(a, data.y, at::Reduction::Sum);
+    std::vector<Tensor> g = torch::autograd::grad({cost}, parameters, adjoint, second, second);
+    if (second) g = torch::autograd::grad(g, parameters, directions);
+    return Derivatives{std::move(g)};
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -168,5 +203,7 @@ int main(int argc, char** argv) {
                            {"large_torch_plain/1", large_plain, 1},
                            {"large_torch_plain/2", large_plain, 2},
                            {"tiny_torch", tiny_best},
-                           {"tiny_torch_plain", tiny_plain}});
+                           {"tiny_torch_plain", tiny_plain},
+                           {"gradient_torch", derivatives<false>},
+                           {"hvp_torch", derivatives<true>}});
 }

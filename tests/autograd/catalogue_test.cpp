@@ -51,6 +51,11 @@ struct Function {
     weights = is_floating(y.dtype()) ? numbers(y.shape(), 0.5, 2, 99, y.dtype()) : Tensor();
     for (const double element : elements(y)) finite = finite && std::isfinite(element);
   }
+  /// Whether inputs and output are float64, so that they can be one vector and compared closely.
+  bool of_one_type() const {
+    const auto wide = [](const Tensor& x) { return x.dtype() == DType::float64; };
+    return std::all_of(inputs.begin(), inputs.end(), wide) && wide(weights);
+  }
   bool differentiable() const { return !inputs.empty() && weights.defined() && finite; }
 
   Tensor value(const std::vector<Tensor>& x) const {
@@ -65,6 +70,21 @@ struct Function {
     std::vector<Tensor> variables;
     for (const Tensor& one : x) variables.push_back(trace.variable(one));
     return trace.gradient(loss(variables), variables);
+  }
+  /// All inputs as one vector, for transforms of one tensor, and what is computed from it.
+  Tensor flat() const {
+    std::vector<Tensor> parts;
+    for (const Tensor& x : inputs) parts.push_back(reshape(x, {-1}));
+    return concatenate(parts);
+  }
+  Tensor value_of_flat(const Tensor& x) const {
+    std::vector<Tensor> parts;
+    std::int64_t start = 0;
+    for (const Tensor& input : inputs) {
+      parts.push_back(reshape(slice(x, 0, start, start + input.size()), input.shape()));
+      start += input.size();
+    }
+    return value(parts);
   }
   std::vector<Tensor> directions() const {
     std::vector<Tensor> result;
@@ -180,6 +200,54 @@ TEST_CASE("jvp agrees with differences", "[catalogue]") {
     const Tensor numeric = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
     CHECK(difference(along, numeric, 1e-7, 1e-9) == "");
   });
+}
+
+TEST_CASE("jvp on a forward tape is that along a kept tape", "[catalogue]") {
+  for_each_function([](const Function& f) {
+    if (!f.of_one_type()) return;
+    const Tensor x = f.flat(), t = numbers(x.shape(), -1, 1, 50);
+    const auto value = [&](const Tensor& v) { return f.value_of_flat(v); };
+    const auto [y, forward] = value_and_jvp(value, x, t);
+    CHECK(identical(y, value(x)));
+    const Tape tape;
+    CHECK(difference(forward, jvp(value, x, t), 1e-14, 1e-14) == "");
+  });
+}
+
+TEST_CASE("Hessians are symmetric, hvp multiplies by them, and all nestings agree", "[catalogue]") {
+  std::size_t curved = 0;
+  for_each_function([&](const Function& f) {
+    if (!f.of_one_type()) return;
+    // The square gives linear operations second derivatives, too.
+    const auto loss = [&](const Tensor& v) {
+      const Tensor y = f.value_of_flat(v);
+      return sum(f.weights * y + 0.1 * square(y));
+    };
+    const Tensor x = f.flat(), u = numbers(x.shape(), -1, 1, 51), v = numbers(x.shape(), -1, 1, 52);
+    const Tensor h = hessian(loss, x);
+    double largest = 1;
+    for (const double element : elements(h)) largest = std::max(largest, std::abs(element));
+    const double close = 1e-9 * largest;
+    CHECK(difference(h, transpose(h), 1e-9, close) == "");
+    const Tensor hv = hvp(loss, x, v);
+    CHECK(difference(hv, matmul(h, v), 1e-9, close) == "");
+    curved += largest > 1;
+    const auto backward = [](const auto& g, const Tensor& t) {
+      return [&g, t](const Tensor& at) { return sum(t * gradient(g, at)); };
+    };
+    const auto forward = [](const auto& g, const Tensor& t) {
+      return [&g, t](const Tensor& at) { return jvp(g, at, t); };
+    };
+    const double want = sum(u * hv).item();
+    const auto near = [&](const Tensor& got) {
+      return std::abs(got.item() - want) <= 1e-9 * std::max(std::abs(want), largest);
+    };
+    CHECK(near(backward(backward(loss, v), u)(x)));
+    CHECK(near(backward(forward(loss, v), u)(x)));
+    CHECK(near(forward(backward(loss, v), u)(x)));
+    CHECK(near(forward(forward(loss, v), u)(x)));
+  });
+  CHECK(curved > 100);
 }
 
 TEST_CASE("vjp and jvp are adjoint", "[catalogue]") {

@@ -188,7 +188,7 @@ TEST_CASE("what gradient refuses", "[gradient]") {
                 "[gradient] the loss is int64 and has no derivative");
   CHECK(gradient(reshape(loss, {1, 1}), x).shape() == x.shape());  // one element is enough
   REQUIRE_ERROR(jvp(total_sine, x, Tensor(1.0)), ShapeError,
-                "[jvp] the tangent has the shape (), x has (2,)");
+                "[jvp] tangent 0 has the shape (), its tensor has (2,)");
   REQUIRE_ERROR(jvp(total_sine, x, Tensor{1.f, 2.f}), DTypeError,
                 "[jvp] types differ: float32 (2,)");
   REQUIRE_ERROR(vjp(total_sine, x, x), ShapeError,
