@@ -4,18 +4,15 @@
 #include <iosfwd>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "autograd/gradcheck.hpp"
+#include "autograd/named_tensors.hpp"
 #include "autograd/parameter.hpp"
 #include "autograd/tensor.hpp"
 #include "autograd/transforms.hpp"
 
 namespace xg {
-
-/// Gradients under the names of their parameters: `{{"output.bias", delta}, ...}`.
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 struct CompareOptions {
   /// A gradient agrees if no element is off by more than this share of the largest one; 0 stands
@@ -51,10 +48,10 @@ struct BackpropComparison {
 std::ostream& operator<<(std::ostream& stream, const BackpropComparison& report);
 std::string to_string(const BackpropComparison& report);
 
-/// Compares gradients derived by hand with those of the tape on which `loss` was recorded, layer by
-/// layer from the output backwards. Parameters that are not in `mine` are left out. An error is
-/// explained, where that is possible, by what has to be left out of the tape's backward pass so
-/// that it gives the same numbers: a derivative, a factor, a path.
+/// Compares gradients derived by hand, `{{"output.bias", delta}, ...}`, with those of the tape on
+/// which `loss` was recorded, layer by layer from the output backwards. Parameters that are not in
+/// `mine` are left out. An error is explained, where that is possible, by what has to be left out
+/// of the tape's backward pass so that it gives the same numbers: a derivative, a factor, a path.
 ///
 /// Layers are told apart by names: "hidden.weight" and "hidden.bias" belong to the layer "hidden".
 /// Throws ValueError if `mine` is empty, or has a name that is no parameter's or comes twice, and

@@ -1,9 +1,11 @@
 // Tensors that belong to parameters: gradients, tangents and the like, under the parameters' names.
 #pragma once
 
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "autograd/parameter.hpp"
@@ -35,6 +37,8 @@ class NamedTensors {
   };
 
   NamedTensors() = default;
+  /// Under names of one's own.
+  NamedTensors(std::initializer_list<std::pair<std::string, Tensor>> entries);
   /// Throws ValueError unless there are as many tensors as parameters.
   NamedTensors(std::span<const ParameterRef> parameters, std::vector<Tensor> tensors);
 
@@ -42,6 +46,7 @@ class NamedTensors {
   const Tensor& operator[](std::size_t i) const { return tensors_[i]; }
   /// By the parameter's name, e.g. g["hidden.weight"]. Throws ValueError if there is none.
   const Tensor& operator[](std::string_view name) const;
+  const std::vector<std::string>& names() const noexcept { return names_; }
   const std::vector<Tensor>& tensors() const noexcept { return tensors_; }
   operator std::span<const Tensor>() const noexcept { return tensors_; }
   Iterator begin() const { return {*this, 0}; }

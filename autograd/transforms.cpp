@@ -6,6 +6,13 @@
 
 namespace xg {
 
+NamedTensors::NamedTensors(std::initializer_list<std::pair<std::string, Tensor>> entries) {
+  for (const auto& [name, tensor] : entries) {
+    names_.push_back(name);
+    tensors_.push_back(tensor);
+  }
+}
+
 NamedTensors::NamedTensors(std::span<const ParameterRef> parameters, std::vector<Tensor> tensors)
     : tensors_(std::move(tensors)) {
   if (tensors_.size() != parameters.size())

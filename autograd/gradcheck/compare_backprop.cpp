@@ -73,18 +73,18 @@ class Backprop {
 
  private:
   void check_names(const NamedTensors& mine) const {
-    if (mine.empty()) throw ValueError("[compare_backprop] no gradient is given");
+    if (mine.size() == 0) throw ValueError("[compare_backprop] no gradient is given");
     for (std::size_t i = 0; i < mine.size(); ++i) {
-      if (index_of(mine[i].first) == parameters_.size()) {
+      if (index_of(mine.names()[i]) == parameters_.size()) {
         std::string names;
         for (const ParameterRef& p : parameters_) names += (names.empty() ? "" : ", ") + p.name();
-        throw ValueError(text("[compare_backprop] no parameter is called ", mine[i].first,
+        throw ValueError(text("[compare_backprop] no parameter is called ", mine.names()[i],
                               "; there are: ", names));
       }
       for (std::size_t j = 0; j < i; ++j)
-        if (mine[j].first == mine[i].first)
+        if (mine.names()[j] == mine.names()[i])
           throw ValueError(
-              text("[compare_backprop] the gradient of ", mine[i].first, " is given twice"));
+              text("[compare_backprop] the gradient of ", mine.names()[i], " is given twice"));
     }
   }
   std::size_t index_of(const std::string& name) const {
