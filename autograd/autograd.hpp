@@ -7,6 +7,7 @@
 #include "autograd/equations.hpp"
 #include "autograd/error.hpp"
 #include "autograd/gradcheck.hpp"
+#include "autograd/graph.hpp"
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/parameter.hpp"

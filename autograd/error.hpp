@@ -45,6 +45,12 @@ class FileError : public Error {
   using Error::Error;
 };
 
+/// Another program that is missing or that failed; the text names it and says what to do.
+class ProgramError : public Error {
+ public:
+  using Error::Error;
+};
+
 namespace detail {
 
 /// Concatenates everything that can be streamed.

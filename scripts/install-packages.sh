@@ -7,7 +7,7 @@ declare -A sets=(
   [run]="g++ cmake ninja-build ccache libxtensor-dev libxsimd-dev libtbb-dev libopenblas-dev
          zlib1g-dev libcli11-dev nlohmann-json3-dev dataset-fashion-mnist"
   [test]="catch2"
-  [ci]="clang clang-format libbenchmark-dev"
+  [ci]="clang clang-format graphviz libbenchmark-dev"
   [peers]="libbenchmark-dev libtorch-dev"
 )
 

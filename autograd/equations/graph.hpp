@@ -38,8 +38,15 @@ inline bool is_value(const Expression& e) {
   return e.kind() == Kind::symbol && e->symbol.role == Symbol::Role::value;
 }
 
+/// Who reads a tape, as it stands in messages, and whether without derivatives there is nothing to
+/// read. Where they are not asked for, the loss may be any recorded tensor.
+struct Asked {
+  std::string_view caller = "equations";
+  bool derivatives = true;
+};
 /// derive.cpp: reads the tape, and traces the rules of its operations.
-Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters);
+Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters,
+                const Asked& asked = {});
 
 /// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given.
 Expression tidied(Expression e, std::vector<DerivationStep>* steps);

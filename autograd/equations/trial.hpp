@@ -11,9 +11,12 @@ namespace detail {
 /// The way into a tape for whoever reads it.
 struct TapeReader {
   static const TapeMemory& memory(const Tape& tape) { return *tape.memory_; }
-  static const Tape& of(const Tensor& tensor) { return Tape::of(tensor, "equations"); }
-  static std::size_t find(const Tape& tape, const Tensor& tensor) {
-    const std::uint32_t node = tape.find(tensor, "equations");
+  static const Tape& of(const Tensor& tensor, std::string_view caller) {
+    return Tape::of(tensor, caller);
+  }
+  static std::size_t find(const Tape& tape, const Tensor& tensor,
+                          std::string_view caller = "equations") {
+    const std::uint32_t node = tape.find(tensor, caller);
     return node == Tape::absent ? algebra::no_vertex : node;
   }
 };
