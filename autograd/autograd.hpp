@@ -1,15 +1,23 @@
 // Everything of xgrad's core: tensors, operations, the tape and derivatives.
 #pragma once
 
+#include "autograd/anomaly.hpp"
+#include "autograd/checkpoint.hpp"
+#include "autograd/compare_backprop.hpp"
+#include "autograd/custom_gradient.hpp"
 #include "autograd/dtype.hpp"
 #include "autograd/equations.hpp"
 #include "autograd/error.hpp"
 #include "autograd/gradcheck.hpp"
+#include "autograd/graph.hpp"
+#include "autograd/matchers.hpp"
 #include "autograd/named_tensors.hpp"
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/parameter.hpp"
+#include "autograd/per_example.hpp"
 #include "autograd/random.hpp"
+#include "autograd/scope.hpp"
 #include "autograd/shape.hpp"
 #include "autograd/storage.hpp"
 #include "autograd/tape.hpp"

@@ -67,6 +67,8 @@ std::vector<CatalogueEntry> softmaxes();
 std::vector<CatalogueEntry> products();
 std::vector<CatalogueEntry> movement();
 std::vector<CatalogueEntry> indexing();
+std::vector<CatalogueEntry> checkpoints();
+std::vector<CatalogueEntry> custom_gradients();
 }  // namespace ops
 
 }  // namespace xg

@@ -119,6 +119,8 @@ struct Equations {
   std::string text(bool proofs = false) const;
   std::string latex(bool proofs = false) const;  ///< for a document with amsmath
   std::string html(bool proofs = true) const;    ///< a whole page with MathML
+  /// The content of that page, to stand in another under a heading <h2>.
+  std::string html_fragment(bool proofs = true) const;
 };
 
 /// The equations behind `loss` and its derivatives with respect to `parameters`; without any, all

@@ -2,17 +2,33 @@
 #pragma once
 
 #include <charconv>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace xg {
 
 /// Base of every error that xgrad throws. The text names the operation in brackets, what was
 /// expected, what came, and what to do: `[matmul] inner dimensions differ: (10, 784) x (30, 784)`.
+///
+/// A line for each of these follows where it is known: the place in the user's code where the
+/// operation was called, and the scopes (scope.hpp), such as modules, within which that was.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+  const char* what() const noexcept override {
+    return context_ ? context_->what() : std::runtime_error::what();
+  }
+
+  /// Adds the scopes of this thread and "at file:line", each if it is known and was not added yet.
+  /// A place within the library itself is not.
+  void add_context(const char* file, unsigned line);
+
+ private:
+  std::optional<std::runtime_error> context_;  // the text with what was added: copies cannot fail
+  bool has_place_ = false, has_scope_ = false;
 };
 
 /// Shapes that do not fit together, or an axis or index out of range.
@@ -33,6 +49,12 @@ class TapeError : public Error {
   using Error::Error;
 };
 
+/// A number that is not finite where DetectAnomalies (anomaly.hpp) looks for one.
+class AnomalyError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// An argument outside its allowed range, or an unknown name.
 class ValueError : public Error {
  public:
@@ -45,7 +67,16 @@ class FileError : public Error {
   using Error::Error;
 };
 
+/// Another program that is missing or that failed; the text names it and says what to do.
+class ProgramError : public Error {
+ public:
+  using Error::Error;
+};
+
 namespace detail {
+
+/// Whether a place in the code is known, and not one within the library itself.
+bool is_users_place(std::string_view file, unsigned line) noexcept;
 
 /// Concatenates everything that can be streamed.
 template <class... Parts>

@@ -71,8 +71,14 @@ void Tape::carry(Inputs inputs, const Tensor& output) {
   }
   if (!is_floating(output.dtype())) return;
 
-  const NoRecording scope;
   const Record::Present present{inputs, output};
+  if (node.op->expand) {  // what it stands for is recorded, with tangents
+    const Tensor again = node.op->expand(node.op_state, Record(*this, index, &present));
+    const NoRecording scope;
+    if (const Tensor known = tangent(again); known.defined()) set_tangent(output, known);
+    return;
+  }
+  const NoRecording scope;
   Tensor sum;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Tensor* const tangent = find_tangent(m.tangents, numbers[i]);
@@ -86,6 +92,10 @@ void Tape::carry(Inputs inputs, const Tensor& output) {
   if (m.tangents.entries.size() >= m.tangents.sweep_at) sweep(m.tangents);
 }
 
+bool detail::Dual::active() noexcept {
+  const Tape* const tape = Tape::recording();
+  return tape && tape->forward_;
+}
 Tape* detail::Dual::tape() noexcept {
   Tape* const tape = Tape::recording();
   return tape && tape->keeps_ == 0 ? tape : nullptr;

@@ -7,6 +7,8 @@
 namespace xg::detail {
 
 struct Dual {
+  /// Whether a tape in forward mode records.
+  static bool active() noexcept;
   /// The tape that records, if it wants tangents alone; otherwise null.
   static Tape* tape() noexcept;
   /// Undefined for a constant.

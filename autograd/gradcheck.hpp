@@ -1,27 +1,57 @@
-// Checks the derivatives of a function against central differences.
+// Checks the derivatives of a function against central differences, and says what is wrong with
+// them. Gradients derived by hand are compared in compare_backprop.hpp.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <iosfwd>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "autograd/parameter.hpp"
 #include "autograd/tensor.hpp"
 #include "autograd/transforms.hpp"
 
 namespace xg {
 
+/// What a check of a gradient concludes.
+enum class Verdict {
+  correct,
+  wrong_sign,
+  constant_factor,  ///< a number too large or too small throughout: a forgotten 1/m or ½
+  missing_factor,   ///< off by a factor that is a tensor: a forgotten σ'(z)
+  transposed,       ///< of compare_backprop alone
+  no_gradient,      ///< zero although the function changes
+  kink,             ///< right but where the function has a kink
+  float32,          ///< no more wrong than float32 explains
+  hidden_state,     ///< the function gives other values at the same inputs
+  not_finite,       ///< NaN or infinity
+  unsettled,        ///< the differences are too rough to tell
+  wrong,            ///< none of these
+};
+/// "correct", "wrong by a constant factor", ...
+std::string_view to_string(Verdict verdict) noexcept;
+std::ostream& operator<<(std::ostream& stream, Verdict verdict);
+
 struct GradCheckOptions {
   /// An element passes if |analytic - numeric| <= absolute + relative * max(|analytic|, |numeric|).
   double relative = 1e-6, absolute = 1e-8;
   /// Step of the differences, relative to max(1, |x|). The difference is of fourth order, so its
-  /// error is about step^4; smaller steps lose digits to rounding.
+  /// error is about step^4; smaller steps lose digits to rounding. An element that does not pass is
+  /// judged by steps from 64 times as large to 1024 times as small, where they agree best.
   double step = 1e-3;
 };
 
 /// What gradcheck found; converts to true if every element passed.
 struct GradCheck {
+  /// The differences with one step.
+  struct Step {
+    double step = 0, numeric = 0;
+    double error = 0;  ///< distance of numeric from where the differences settle
+  };
   /// The element of one input with the largest error, as a share of what is allowed.
   struct Input {
     std::size_t number = 0;     ///< which input
@@ -32,47 +62,94 @@ struct GradCheck {
     double error = 0;           ///< |analytic - numeric|
     double relative_error = 0;  ///< error / max(|analytic|, |numeric|), 0 if both are 0
     bool passed = true;
+    double uncertainty = 0;     ///< how closely the differences settle there
+    std::vector<Step> sweep{};  ///< from the largest step to the smallest
+    Verdict verdict = Verdict::correct;
+    std::string explanation{};  ///< the verdict in a sentence
+    std::string name{};         ///< of a parameter
+  };
+  /// A recorded operation whose vjp disagrees with its forward when it is tried alone.
+  struct Operation {
+    std::string name;
+    std::size_t node = 0;  ///< as a printed tape numbers it
+    std::vector<Shape> input_shapes;
+    Shape output_shape;
+    Input input;  ///< the first of its inputs for which the rule is wrong
   };
   std::vector<Input> inputs;
   bool passed = true;
+  /// Second derivatives, of gradgradcheck: those of a weighted sum of the first ones.
+  std::vector<Input> second{};
+  Verdict verdict = Verdict::correct;
+  std::string explanation{};               ///< of the whole, empty if the inputs say it all
+  std::optional<Operation> first_wrong{};  ///< in the order in which operations were applied
 
   explicit operator bool() const noexcept { return passed; }
 };
 
 /// Reads like
 ///
-///     gradcheck: FAILED
+///     gradcheck: FAILED, wrong by a constant factor
 ///       input 0 (2, 3): worst at (1, 2): tape 0.25, differences 0.5, error 0.25 (relative 0.5)
 ///       FAILED
+///
+/// and goes on with the verdict on each input, the sweep of steps and the first wrong operation.
 std::ostream& operator<<(std::ostream& stream, const GradCheck& report);
 std::string to_string(const GradCheck& report);
 
 /// Compares the gradient of the scalar `f` with central differences of fourth order in every
-/// element of every input. The inputs must be float64 (DTypeError): float32 differences are too
-/// rough to tell anything. Throws ShapeError if f gives more than one element.
+/// element of every input. Where it fails the report says how, and which recorded operation is the
+/// first whose own vjp disagrees with its forward.
+///
+/// float32 inputs are taken, but their differences are good to about three digits, so that a right
+/// gradient fails with Verdict::float32 unless `relative` allows for that. Throws DTypeError for
+/// int64, ShapeError if f gives more than one element.
 GradCheck gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
                     const std::vector<Tensor>& inputs, const GradCheckOptions& options = {});
+/// The same and, in one report, the second derivatives: those of the sum of all first derivatives
+/// with fixed random weights.
+GradCheck gradgradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
+                        const std::vector<Tensor>& inputs, const GradCheckOptions& options = {});
+
+/// The same for the parameters that f() uses. They have their values again afterwards, but count as
+/// changed for what was recorded before.
+GradCheck gradcheck(const std::function<Tensor()>& f, std::span<const ParameterRef> parameters,
+                    const GradCheckOptions& options = {});
+GradCheck gradgradcheck(const std::function<Tensor()>& f, std::span<const ParameterRef> parameters,
+                        const GradCheckOptions& options = {});
+
+namespace detail {
+/// A function of several tensors as one of a vector of them.
+template <class F, std::same_as<Tensor>... X>
+std::function<Tensor(const std::vector<Tensor>&)> of_vector(F& f, const X&...) {
+  return [&f](const std::vector<Tensor>& v) {
+    return [&]<std::size_t... i>(std::index_sequence<i...>) { return f(v[i]...); }
+    (std::index_sequence_for<X...>{});
+  };
+}
+}  // namespace detail
 
 /// `gradcheck(f, x)` and `gradcheck(f, x, y, ...)` for functions of one or several tensors.
 template <class F, std::same_as<Tensor>... X>
 requires(sizeof...(X) > 0 && TensorFunction<F, X...>) GradCheck gradcheck(F&& f, const X&... x) {
-  const auto spread = [&]<std::size_t... i>(const std::vector<Tensor>& v,
-                                            std::index_sequence<i...>) {
-    return f(v[i]...);
-  };
-  return gradcheck(
-      std::function<Tensor(const std::vector<Tensor>&)>(
-          [&](const std::vector<Tensor>& v) { return spread(v, std::index_sequence_for<X...>{}); }),
-      std::vector<Tensor>{x...}, GradCheckOptions{});
+  return gradcheck(detail::of_vector(f, x...), std::vector<Tensor>{x...}, GradCheckOptions{});
+}
+template <class F, std::same_as<Tensor>... X>
+requires(sizeof...(X) > 0 && TensorFunction<F, X...>) GradCheck
+    gradgradcheck(F&& f, const X&... x) {
+  return gradgradcheck(detail::of_vector(f, x...), std::vector<Tensor>{x...}, GradCheckOptions{});
 }
 
 /// The same for a function of one tensor, with other options.
 template <class F, std::same_as<Tensor> X>
 requires TensorFunction<F, X> GradCheck gradcheck(F&& f, const X& x,
                                                   const GradCheckOptions& options) {
-  return gradcheck(std::function<Tensor(const std::vector<Tensor>&)>(
-                       [&](const std::vector<Tensor>& v) { return f(v[0]); }),
-                   {x}, options);
+  return gradcheck(detail::of_vector(f, x), std::vector<Tensor>{x}, options);
+}
+template <class F, std::same_as<Tensor> X>
+requires TensorFunction<F, X> GradCheck gradgradcheck(F&& f, const X& x,
+                                                      const GradCheckOptions& options) {
+  return gradgradcheck(detail::of_vector(f, x), std::vector<Tensor>{x}, options);
 }
 
 }  // namespace xg

@@ -41,6 +41,35 @@ void fail_undefined(std::string_view name, std::size_t input) {
       text("[", name, "] input ", input, " is undefined (default-constructed, or moved from)"));
 }
 
+std::vector<Tensor> checked_vjps(std::string_view name, std::vector<Tensor> changes,
+                                 const Record& record) {
+  if (changes.size() != record.input_count())
+    throw ValueError(text("[", name, "] vjps gave ", changes.size(), " tensors for ",
+                          record.input_count(), " inputs"));
+  return changes;
+}
+
+void fail_foreign(const Tensor& tensor, std::string_view caller) {
+  throw TapeError(text("[", caller, "] a tensor of shape ", tensor.shape(),
+                       " was recorded on a tape that was cleared, has ended, or is not the one in"
+                       " use; write detach(x) to take its value as a constant"));
+}
+
+void fail_changed(const Tensor& parameter, std::string_view caller) {
+  throw TapeError(text("[", caller, "] a parameter of shape ", parameter.shape(),
+                       " was changed after this tape recorded it; take gradients before the"
+                       " update, and start a new Tape for every step"));
+}
+
+void check_pull_back(const Tensor& output, const Tensor& adjoint, std::size_t tensors,
+                     std::size_t results, std::string_view caller) {
+  if (adjoint.shape() != output.shape() || adjoint.dtype() != output.dtype())
+    throw ShapeError(text("[", caller, "] the adjoint is ", adjoint.dtype(), " ", adjoint.shape(),
+                          ", the output ", output.dtype(), " ", output.shape()));
+  if (results != tensors)
+    throw ValueError(text("[", caller, "] ", results, " results for ", tensors, " tensors"));
+}
+
 void fail_floating(std::string_view name, Inputs inputs, std::size_t first) {
   for (std::size_t i = first; i < inputs.size(); ++i) {
     if (!is_floating(inputs[i].dtype()))
@@ -121,9 +150,9 @@ std::uint64_t Tape::peak_bytes() const noexcept {
   return static_cast<std::uint64_t>(detail::memory_in_use.peak - bytes_before_);
 }
 
-double Tape::flops() const {
+double Tape::flops(std::size_t since) const {
   double total = 0;
-  for (std::size_t n = 0; n < memory_->nodes.size(); ++n)
+  for (std::size_t n = since; n < memory_->nodes.size(); ++n)
     if (const Node& node = memory_->nodes[n]; node.op)
       total += node.op->flops(node.op_state, Record(*this, n));
   return total;
@@ -173,6 +202,27 @@ Tensor detach(const Tensor& tensor) {
 
 // Derivatives ----------------------------------------------------------------------------------
 
+void detail::Forward::through(std::size_t first, std::size_t end) {
+  for (std::size_t n = first; n < end; ++n) {
+    if (!marks[n]) continue;
+    Tensor sum = std::move(tangents[n]);  // of a source: its tangent
+    const Node& node = memory.nodes[n];
+    const auto add = [&](Tensor change) {
+      if (!change.defined()) return;
+      change = broadcast_to(change, node.output.shape());
+      sum = sum.defined() ? sum + change : std::move(change);
+    };
+    if (node.op && node.op->expand)
+      add(through_expansion(n));
+    else
+      for (std::size_t i = 0; i < node.input_count; ++i)
+        if (const Tensor& tangent = tangents[memory.inputs[node.first_input + i]];
+            tangent.defined())
+          add(node.op->jvp(node.op_state, i, tangent, Record(tape, n)));
+    tangents[n] = std::move(sum);
+  }
+}
+
 Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
   const Tensor* const pointer = &output;
   Tensor result;
@@ -182,7 +232,7 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
 
 void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result) {
   if (outputs.size() == 0) return;
-  const Tape& tape = Tape::of(outputs[0], "jvp");
+  Tape& tape = Tape::of(outputs[0], "jvp");
   TapeMemory& m = *tape.memory_;
   std::size_t last = 0;
   for (std::size_t k = 0; k < outputs.size(); ++k)
@@ -201,24 +251,12 @@ void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor>
     Tensor& tangent = derivatives[sources[i]];
     tangent = tangent.defined() ? tangent + tangents[i] : tangents[i];
   }
-  for (std::size_t n = 0; n <= last; ++n) {
-    if (!marks[n]) continue;
-    Tensor sum = std::move(derivatives[n]);  // of a source: its tangent
-    const Node& node = m.nodes[n];
-    for (std::size_t i = 0; i < node.input_count; ++i) {
-      const Tensor& tangent = derivatives[m.inputs[node.first_input + i]];
-      if (!tangent.defined()) continue;
-      Tensor change = node.op->jvp(node.op_state, i, tangent, Record(tape, n));
-      if (!change.defined()) continue;
-      change = broadcast_to(change, node.output.shape());
-      sum = sum.defined() ? sum + change : std::move(change);
-    }
-    derivatives[n] = std::move(sum);
-  }
+  detail::Forward pass{tape, m, std::move(marks), std::move(derivatives)};
+  pass.through(0, last + 1);
   for (std::size_t k = 0; k < outputs.size(); ++k)
-    result[k] = derivatives[TensorAccess::id(outputs[k])];
-  derivatives.clear();  // they were needed to the end
-  m.pass = {std::move(sources), std::move(marks), std::move(derivatives)};
+    result[k] = pass.tangents[tape.find(outputs[k], "jvp")];
+  pass.tangents.clear();  // they were needed to the end
+  m.pass = {std::move(sources), std::move(pass.marks), std::move(pass.tangents)};
 }
 
 void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {

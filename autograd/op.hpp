@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "autograd/operand.hpp"
 #include "autograd/tape.hpp"
 #include "autograd/tensor.hpp"
 
@@ -41,8 +42,9 @@ class Record {
 
  private:
   friend class Tape;
-  friend void pull_back(const Tensor&, Tensor, Inputs, std::span<Tensor>, std::string_view);
-  friend void push_forward(Inputs, Inputs, Inputs, std::span<Tensor>);
+  friend struct detail::Backward;
+  friend struct detail::Forward;
+  friend struct detail::TapeReader;
   /// What is being recorded, which the tape need not keep.
   struct Present {
     Inputs inputs;
@@ -72,6 +74,34 @@ struct Sample {
   std::string error;
 };
 
+namespace detail {
+
+template <class O>
+concept HasRules = requires(const O& op, const Tensor& tensor, const Record& record,
+                            std::size_t i) {
+  { op.vjp(i, tensor, record) } -> std::same_as<Tensor>;
+  { op.jvp(i, tensor, record) } -> std::same_as<Tensor>;
+};
+
+/// What has, in place of rules, `expand(record)`: its output anew, as other operations record it.
+/// A pass over the tape then goes through those in its place. Only `checkpoint` is such.
+template <class O>
+concept Expands = requires(const O& op, const Record& record) {
+  { op.expand(record) } -> std::same_as<Tensor>;
+};
+template <class O>
+concept SharesWork = requires(const O& op, const Tensor& adjoint, const Record& record) {
+  { op.vjps(adjoint, record) } -> std::same_as<std::vector<Tensor>>;
+};
+struct NoRules {
+  Tensor vjp(std::size_t, const Tensor&, const Record&) const;
+  Tensor jvp(std::size_t, const Tensor&, const Record&) const;
+};
+template <class O>
+using RulesOf = std::conditional_t<Expands<O>, NoRules, O>;
+
+}  // namespace detail
+
 /// An operation. Its rules are written in ordinary tensor operations, so that they can themselves
 /// be differentiated; an undefined tensor stands for zero.
 ///
@@ -89,39 +119,49 @@ struct Sample {
 ///   `equations` (equations.hpp) takes it at its word where a check on numbers allows.
 /// - `samples()`: examples for the checks.
 ///
-/// Two more facets may be given where the default does not fit:
+/// More facets may be given where the default does not fit:
+/// - `vjps(adjoint, record)`: what `vjp` gives for all inputs, at once, in a vector; for rules that
+///   share work. The backward pass then calls it alone.
 /// - `flops(record)`: floating-point operations of one application, a number from the record's
 ///   shapes. By default one for each element of the output.
 /// - `at_size(n)`: samples of about n elements in all, for benchmarks and checks of large inputs.
 ///   By default one of `samples()` is repeated along its axes.
 template <class O>
-concept Op = std::copyable<O> &&
-    requires(const O& op, Inputs inputs, const Shape& shape, const Tensor& tensor,
-             const Record& record, std::size_t i) {
+concept Op = std::copyable<O> && detail::HasRules<detail::RulesOf<O>> &&
+    requires(const O& op, Inputs inputs, const Shape& shape) {
   { O::name } -> std::convertible_to<std::string_view>;
   { O::keeps } -> std::convertible_to<Keep>;
   { op.shape(inputs) } -> std::same_as<Shape>;
   { op.forward(inputs, shape) } -> std::same_as<Tensor>;
-  { op.vjp(i, tensor, record) } -> std::same_as<Tensor>;
-  { op.jvp(i, tensor, record) } -> std::same_as<Tensor>;
   { op.equation() } -> std::convertible_to<std::string>;
   { O::samples() } -> std::same_as<std::vector<Sample<O>>>;
 };
 
 template <Op O>
-Tensor apply(const O& op, Inputs inputs);
+Tensor apply(const O& op, Inputs inputs, SourceLocation place = SourceLocation());
 
 namespace detail {
 
-/// An operation's facets with its type erased, one table for each operation.
+[[noreturn]] void fail_undefined(std::string_view name, std::size_t input);
+/// `changes`. Throws ValueError unless there is one for each input.
+std::vector<Tensor> checked_vjps(std::string_view name, std::vector<Tensor> changes,
+                                 const Record& record);
+void fail_floating(std::string_view name, Inputs inputs, std::size_t first);
+[[noreturn]] void fail_promise(std::string_view name, const Shape& promised, const Tensor& output);
+
+using Rule = Tensor (*)(const void* op, std::size_t i, const Tensor& d, const Record& record);
+
+/// An operation's facets with its type erased, one table for each operation. A facet that it does
+/// not have is null.
 struct OpTable {
   std::string_view name;
   Keep keeps;
   std::size_t size, alignment;  // of the struct; 0 if it has no members
   void (*copy)(const void* op, void* where);
   void (*destroy)(void* op) noexcept;  // null if there is nothing to do
-  Tensor (*vjp)(const void* op, std::size_t i, const Tensor& adjoint, const Record& record);
-  Tensor (*jvp)(const void* op, std::size_t i, const Tensor& tangent, const Record& record);
+  Rule vjp, jvp;
+  std::vector<Tensor> (*vjps)(const void* op, const Tensor& adjoint, const Record& record);
+  Tensor (*expand)(const void* op, const Record& record);
   std::string (*equation)(const void* op);
   double (*flops)(const void* op, const Record& record);
   Tensor (*apply)(const void* op, Inputs inputs);
@@ -139,6 +179,41 @@ decltype(auto) stored(const void* op) {
     return *static_cast<const O*>(op);
 }
 
+template <Op O>
+constexpr Rule vjp_of() {
+  if constexpr (Expands<O> || SharesWork<O>)
+    return nullptr;
+  else
+    return [](const void* op, std::size_t i, const Tensor& adjoint, const Record& record) {
+      return stored<O>(op).vjp(i, adjoint, record);
+    };
+}
+template <Op O>
+constexpr Rule jvp_of() {
+  if constexpr (Expands<O>)
+    return nullptr;
+  else
+    return [](const void* op, std::size_t i, const Tensor& tangent, const Record& record) {
+      return stored<O>(op).jvp(i, tangent, record);
+    };
+}
+template <Op O>
+constexpr decltype(OpTable::vjps) vjps_of() {
+  if constexpr (SharesWork<O>)
+    return [](const void* op, const Tensor& adjoint, const Record& record) -> std::vector<Tensor> {
+      return checked_vjps(O::name, stored<O>(op).vjps(adjoint, record), record);
+    };
+  else
+    return nullptr;
+}
+template <Op O>
+constexpr decltype(OpTable::expand) expand_of() {
+  if constexpr (Expands<O>)
+    return [](const void* op, const Record& record) { return stored<O>(op).expand(record); };
+  else
+    return nullptr;
+}
+
 /// The largest struct of an operation, in bytes: what does not fit belongs behind a pointer.
 inline constexpr std::size_t largest_op = 8192;
 
@@ -151,12 +226,10 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
     [](const void* op, void* where) { new (where) O(*static_cast<const O*>(op)); },
     std::is_trivially_destructible_v<O> ? nullptr
                                         : +[](void* op) noexcept { static_cast<O*>(op)->~O(); },
-    [](const void* op, std::size_t i, const Tensor& adjoint, const Record& record) {
-      return stored<O>(op).vjp(i, adjoint, record);
-    },
-    [](const void* op, std::size_t i, const Tensor& tangent, const Record& record) {
-      return stored<O>(op).jvp(i, tangent, record);
-    },
+    vjp_of<O>(),
+    jvp_of<O>(),
+    vjps_of<O>(),
+    expand_of<O>(),
     [](const void* op) -> std::string { return stored<O>(op).equation(); },
     [](const void* op, const Record& record) -> double {
       if constexpr (requires(const O& o) { o.flops(record); })
@@ -165,10 +238,6 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
         return static_cast<double>(element_count(record.output_shape()));
     },
     [](const void* op, Inputs inputs) { return xg::apply(stored<O>(op), inputs); }};
-
-[[noreturn]] void fail_undefined(std::string_view name, std::size_t input);
-void fail_floating(std::string_view name, Inputs inputs, std::size_t first);
-[[noreturn]] void fail_promise(std::string_view name, const Shape& promised, const Tensor& output);
 
 /// Throws DTypeError for an undefined input.
 inline void check_defined(std::string_view name, Inputs inputs) {
@@ -183,28 +252,46 @@ inline void check_promise(std::string_view name, const Shape& promised, const Te
 }  // namespace detail
 
 /// Applies an operation: checks the inputs, computes, and records when a tape is recording on this
-/// thread.
+/// thread. What goes wrong is said to be at `place`, or where the operands were given.
 template <Op O>
-Tensor apply(const O& op, Inputs inputs) {
-  detail::check_defined(O::name, inputs);
-  const Shape shape = op.shape(inputs);
-  Tensor output = op.forward(inputs, shape);
-  detail::check_promise(O::name, shape, output);
-  if (Tape* tape = Tape::recording()) tape->record(detail::op_table<O>, &op, inputs, output);
-  return output;
+Tensor apply(const O& op, Inputs inputs, SourceLocation place) {
+  try {
+    detail::check_defined(O::name, inputs);
+    const Shape shape = op.shape(inputs);
+    Tensor output = op.forward(inputs, shape);
+    detail::check_promise(O::name, shape, output);
+    if (Tape* tape = Tape::recording())
+      tape->record(detail::op_table<O>, &op, inputs, output, place);
+    return output;
+  } catch (Error& error) {
+    error.add_context(place.file_name(), place.line());
+    throw;
+  }
 }
 
-template <Op O, std::same_as<Tensor>... T>
-Tensor apply(const O& op, const T&... inputs) {
-  const Tensor* const pointers[] = {&inputs...};
-  return apply(op, Inputs(pointers, sizeof...(T)));
+template <Op O>
+Tensor apply(const O& op, Operand x) {
+  const Tensor* const pointers[] = {&x.tensor()};
+  return apply(op, Inputs(pointers, 1), x.place());
+}
+template <Op O>
+Tensor apply(const O& op, Operand x, Operand y) {
+  const Tensor* const pointers[] = {&x.tensor(), &y.tensor()};
+  return apply(op, Inputs(pointers, 2), x.place());
+}
+template <Op O>
+Tensor apply(const O& op, Operand x, Operand y, Operand z) {
+  const Tensor* const pointers[] = {&x.tensor(), &y.tensor(), &z.tensor()};
+  return apply(op, Inputs(pointers, 3), x.place());
 }
 
+/// Of any number of inputs.
 template <Op O>
-Tensor apply(const O& op, std::span<const Tensor> inputs) {
+Tensor apply(const O& op, std::span<const Tensor> inputs,
+             SourceLocation place = SourceLocation::current()) {
   std::vector<const Tensor*> pointers;
   for (const Tensor& input : inputs) pointers.push_back(&input);
-  return apply(op, Inputs(pointers.data(), pointers.size()));
+  return apply(op, Inputs(pointers.data(), pointers.size()), place);
 }
 
 /// Checks for an operation's shape rule. Throw DTypeError unless all inputs from `first` on have

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autograd/anomaly.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/tape_memory.hpp"
 
@@ -18,7 +19,6 @@ using detail::text;
 namespace {
 thread_local Tape* innermost = nullptr;  // the newest tape alive on this thread
 thread_local Tape* recorder = nullptr;   // the tape that records, if any
-enum Mark : char { unneeded, needed, source, taken };
 }  // namespace
 
 Tape::Tape()
@@ -27,7 +27,9 @@ Tape::Tape()
       outer_(std::exchange(innermost, this)),
       suspended_(std::exchange(recorder, this)),
       bytes_before_(detail::memory_in_use.now),
-      peak_before_(std::exchange(detail::memory_in_use.peak, bytes_before_)) {}
+      peak_before_(std::exchange(detail::memory_in_use.peak, bytes_before_)) {
+  if (DetectAnomalies::active()) anomalies_ = std::make_unique<detail::AnomalyCheck>();
+}
 
 Tape::~Tape() {
   detail::memory_in_use.peak = std::max(detail::memory_in_use.peak, peak_before_);
@@ -37,32 +39,20 @@ Tape::~Tape() {
 }
 
 void Tape::clear() {
+  if (episode_) throw TapeError("[Tape] clear was called by a function that a checkpoint records");
   memory_->clear();
   serial_ = detail::unique_id();
 }
 
 Tape* Tape::recording() noexcept { return recorder; }
+Tape* Tape::exchange_recording(Tape* tape) noexcept { return std::exchange(recorder, tape); }
 NoRecording::NoRecording() noexcept : suspended_(std::exchange(recorder, nullptr)) {}
 NoRecording::~NoRecording() { recorder = suspended_; }
 
 // Recording ------------------------------------------------------------------------------------
 
-detail::Leaf& Tape::leaf(const Tensor& tensor, std::string_view caller) const {
-  if (TensorAccess::tape(tensor) != 0)
-    throw TapeError(text("[", caller, "] a tensor of shape ", tensor.shape(),
-                         " was recorded on a tape that was cleared, has ended, or is not the one in"
-                         " use; write detach(x) to take its value as a constant"));
-  auto& entry = memory_->leaves.find(TensorAccess::id(tensor));
-  if (memory_->leaves.holds(entry) &&
-      memory_->nodes[entry.node].version != TensorAccess::version(tensor))
-    throw TapeError(text("[", caller, "] a parameter of shape ", tensor.shape(),
-                         " was changed after this tape recorded it; take gradients before the"
-                         " update, and start a new Tape for every step"));
-  return entry;
-}
-
 std::uint32_t Tape::find(const Tensor& tensor, std::string_view caller) const {
-  if (TensorAccess::tape(tensor) == serial_)
+  if (is_mine(TensorAccess::tape(tensor)))
     return static_cast<std::uint32_t>(TensorAccess::id(tensor));
   const auto& entry = leaf(tensor, caller);
   return memory_->leaves.holds(entry) ? entry.node : absent;
@@ -71,6 +61,10 @@ std::uint32_t Tape::find(const Tensor& tensor, std::string_view caller) const {
 std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operation) {
   if (TensorAccess::tape(tensor) == serial_)
     return static_cast<std::uint32_t>(TensorAccess::id(tensor));
+  if (episode_) {
+    episode_->note(tensor);
+    if (const std::uint32_t known = find(tensor, operation); known != absent) return known;
+  }
   auto& entry = leaf(tensor, operation);
   if (memory_->leaves.holds(entry)) return entry.node;
   const auto number = static_cast<std::uint32_t>(memory_->nodes.size());
@@ -84,7 +78,8 @@ std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operati
   return number;
 }
 
-void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& output) {
+void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& output,
+                  SourceLocation place) {
   TapeMemory& m = *memory_;
   const auto first_input = static_cast<std::uint32_t>(m.inputs.size());
   const auto keeps = static_cast<std::uint32_t>(op.keeps) & keeps_;
@@ -109,85 +104,101 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
   if (keeps & static_cast<std::uint32_t>(Keep::output))
     TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
   TensorAccess::set_identity(output, serial_, index);
+  if (anomalies_) anomalies_->forward(index, op.name, inputs, output, place);
   if (forward_) carry(inputs, output);
 }
 
 // The chain rule -------------------------------------------------------------------------------
 
-const Tape& Tape::of(const Tensor& tensor, std::string_view caller) {
+Tape& Tape::of(const Tensor& tensor, std::string_view caller) {
   const std::uint64_t serial = TensorAccess::tape(tensor);
   if (serial == 0)
     throw TapeError(text("[", caller, "] the tensor of shape ", tensor.shape(),
                          " was not recorded; compute it while a Tape is alive on this thread"));
-  for (const Tape* tape = innermost; tape; tape = tape->outer_)
-    if (tape->serial_ == serial) return *tape;
+  for (Tape* tape = innermost; tape; tape = tape->outer_)
+    if (tape->is_mine(serial)) return *tape;
   throw TapeError(text("[", caller, "] the tape on which the tensor of shape ", tensor.shape(),
                        " was recorded was cleared, has ended, or belongs to another thread"));
 }
 
-// A node is needed if its value depends on a source and it can be differentiated.
 void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
                 std::vector<std::uint32_t>& sources, std::vector<char>& marks) const {
   sources.clear();
-  marks.assign(last + 1, unneeded);
+  marks.assign(last + 1, detail::unneeded);
   for (std::size_t i = 0; i < wrt.size(); ++i) {
     sources.push_back(find(wrt[i], caller));
-    if (sources.back() <= last) marks[sources.back()] = source;
+    if (sources.back() <= last) marks[sources.back()] = detail::source;
   }
-  for (std::size_t n = 0; n <= last; ++n) {
-    const Node& node = memory_->nodes[n];
-    if (marks[n] != unneeded || !is_floating(node.output.dtype())) continue;
-    const std::uint32_t* inputs = memory_->inputs.data() + node.first_input;
-    for (std::uint32_t i = 0; i < node.input_count; ++i)
-      if (marks[inputs[i]] != unneeded) marks[n] = needed;
+  mark(0, marks);
+}
+
+// A node is needed if its value depends on a source and it can be differentiated.
+void Tape::mark(std::size_t first, std::vector<char>& marks) const {
+  const TapeMemory& m = *memory_;
+  char* const mark = marks.data();
+  for (std::size_t n = first, end = marks.size(); n < end; ++n) {
+    const Node& node = m.nodes[n];
+    if (mark[n] != detail::unneeded || !is_floating(node.output.dtype())) continue;
+    const std::uint32_t* inputs = m.inputs.data() + node.first_input;
+    for (std::uint32_t i = 0, count = node.input_count; i < count; ++i)
+      if (mark[inputs[i]] != detail::unneeded) mark[n] = detail::needed;
+  }
+}
+
+// The engine, not the rule, sums over what was broadcast.
+void detail::Backward::add(std::size_t node, Tensor&& change) {
+  if (!change.defined()) return;
+  const Shape& shape = memory.nodes[node].output.shape();
+  if (change.shape() != shape) change = sum_to(change, shape);
+  Tensor& sum = adjoints[node];
+  if (sum.defined())
+    sum = sum + change;
+  else
+    sum = std::move(change);
+}
+
+void detail::Backward::through(std::size_t first, std::size_t end) {
+  for (std::size_t n = end; n-- > first;) {
+    if (marks[n] == unneeded || marks[n] & elsewhere) continue;
+    if (!adjoints[n].defined() && !(marks[n] & expanded)) continue;
+    const Node& node = memory.nodes[n];
+    if (node.op && !node.op->vjp) through_all_inputs(n);
+    for (std::size_t i = 0; i < node.input_count && node.op->vjp; ++i) {
+      const std::uint32_t input = memory.inputs[node.first_input + i];
+      if (marks[input] == unneeded) continue;
+      Tensor change = node.op->vjp(node.op_state, i, adjoints[n], Record(tape, n));
+      if (tape.anomalies_) tape.anomalies_->backward(n, node.op->name, i, adjoints[n], change);
+      add(input, std::move(change));
+    }
+    if (!(marks[n] & source)) TensorAccess::set_buffer(adjoints[n], {});
   }
 }
 
 void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                std::string_view caller) {
-  const Tape& tape = Tape::of(output, caller);
+  Tape& tape = Tape::of(output, caller);
   TapeMemory& m = *tape.memory_;
-  const auto last = static_cast<std::size_t>(TensorAccess::id(output));
-  if (adjoint.shape() != output.shape() || adjoint.dtype() != output.dtype())
-    throw ShapeError(text("[", caller, "] the adjoint is ", adjoint.dtype(), " ", adjoint.shape(),
-                          ", the output ", output.dtype(), " ", output.shape()));
-  if (result.size() != wrt.size())
-    throw ValueError(
-        text("[", caller, "] ", result.size(), " results for ", wrt.size(), " tensors"));
+  const std::size_t last = tape.find(output, caller);
+  detail::check_pull_back(output, adjoint, wrt.size(), result.size(), caller);
   auto [sources, marks, adjoints] = std::exchange(m.pass, {});
   tape.mark(wrt, last, caller, sources, marks);
-  adjoints.resize(std::max(adjoints.size(), last + 1));  // all undefined
-  if (marks[last] != unneeded) adjoints[last] = std::move(adjoint);
-
-  for (std::size_t n = last + 1; n-- > 0;) {
-    if (marks[n] == unneeded || !adjoints[n].defined()) continue;
-    const Node& node = m.nodes[n];
-    for (std::size_t i = 0; i < node.input_count; ++i) {
-      const std::uint32_t input = m.inputs[node.first_input + i];
-      if (marks[input] == unneeded) continue;
-      Tensor change = node.op->vjp(node.op_state, i, adjoints[n], Record(tape, n));
-      if (!change.defined()) continue;
-      const Shape& shape = m.nodes[input].output.shape();
-      if (change.shape() != shape) change = sum_to(change, shape);
-      Tensor& sum = adjoints[input];
-      if (sum.defined())
-        sum = sum + change;
-      else
-        sum = std::move(change);
-    }
-    if (marks[n] != source) TensorAccess::set_buffer(adjoints[n], {});
-  }
+  detail::Backward pass{tape, m, std::move(marks), std::move(adjoints)};
+  if (!m.expansions.empty()) pass.place_expansions(last);
+  if (pass.adjoints.size() < pass.marks.size()) pass.adjoints.resize(pass.marks.size());
+  if (pass.marks[last] != detail::unneeded) pass.adjoints[last] = std::move(adjoint);
+  pass.through(0, last + 1);
 
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (sources[i] > last)
+    const std::uint32_t n = sources[i];
+    if (n > last)
       result[i] = Tensor();
-    else if (std::exchange(marks[sources[i]], taken) != taken)
-      result[i] = std::move(adjoints[sources[i]]);
+    else if (std::exchange(pass.marks[n], detail::taken) != detail::taken)
+      result[i] = std::move(pass.adjoints[n]);
     else  // listed twice
-      result[i] = result[static_cast<std::size_t>(
-          std::find(sources.begin(), sources.end(), sources[i]) - sources.begin())];
+      result[i] = result[static_cast<std::size_t>(std::find(sources.begin(), sources.end(), n) -
+                                                  sources.begin())];
   }
-  m.pass = {std::move(sources), std::move(marks), std::move(adjoints)};
+  m.pass = {std::move(sources), std::move(pass.marks), std::move(pass.adjoints)};
 }
 
 }  // namespace xg

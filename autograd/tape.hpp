@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autograd/operand.hpp"
 #include "autograd/parameter.hpp"
 #include "autograd/tensor.hpp"
 
@@ -19,6 +20,7 @@ class Record;
 struct GradientOptions;
 
 namespace detail {
+class AnomalyCheck;
 struct OpTable;
 struct TapeMemory;
 struct Leaf;
@@ -26,6 +28,9 @@ struct Node;
 struct TapeReader;
 class Trace;
 struct Dual;
+struct Backward;
+struct Forward;
+class Episode;
 }  // namespace detail
 
 /// The tensors that an operation is applied to, by reference.
@@ -60,7 +65,8 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
 
   /// Forgets all nodes. Tensors recorded so far keep their values but can no longer be used under
-  /// a recording tape, nor differentiated (TapeError).
+  /// a recording tape, nor differentiated (TapeError). Throws TapeError if called by a function
+  /// that `checkpoint` or `custom_gradient` has called.
   void clear();
 
   /// Number of nodes: operations, and the tensors from outside that they used.
@@ -73,7 +79,7 @@ class Tape {
   /// Floating-point operations of everything recorded so far, counted from shapes: 2 m n k for a
   /// product of matrices, one for each element of an elementwise function or reduction, none for
   /// what only moves elements. A backward pass counts if this tape was recording it.
-  double flops() const;
+  double flops() const { return flops(0); }
 
   /// Whether the tensor or parameter, at its present value, was used under this tape.
   bool has_met(const Tensor& tensor) const { return find(tensor, "Tape") != absent; }
@@ -87,7 +93,8 @@ class Tape {
   static Tape* recording() noexcept;
 
   /// Appends an application; `output` becomes the new node. `apply` calls this, nobody else.
-  void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output);
+  void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output,
+              SourceLocation place = SourceLocation());
 
   friend std::ostream& operator<<(std::ostream& stream, const Tape& tape);
 
@@ -97,13 +104,22 @@ class Tape {
   friend struct detail::TapeReader;
   friend class detail::Trace;
   friend struct detail::Dual;
+  friend struct detail::Backward;
+  friend struct detail::Forward;
+  friend class detail::Episode;
   friend void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                         std::string_view caller);
   friend void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result);
 
   /// This thread's tape on which `tensor` was recorded. Throws TapeError if there is none.
-  static const Tape& of(const Tensor& tensor, std::string_view caller);
+  static Tape& of(const Tensor& tensor, std::string_view caller);
+  /// Whether `serial` is this tape's, or was when the episode began that it is in.
+  bool is_mine(std::uint64_t serial) const noexcept;
+  /// Makes `tape` the one that records on this thread; gives the one before.
+  static Tape* exchange_recording(Tape* tape) noexcept;
   static constexpr std::uint32_t absent = 0xffffffffu;
+  /// Of the nodes from `since` on.
+  double flops(std::size_t since) const;
   /// The place of a tensor from outside, which is free if this tape has never met it.
   detail::Leaf& leaf(const Tensor& tensor, std::string_view caller) const;
   /// The node of a tensor, or `absent` if this tape has never met it.
@@ -112,6 +128,8 @@ class Tape {
   /// Writes the nodes of `wrt`, and for every node up to `last` how it stands to them.
   void mark(Inputs wrt, std::size_t last, std::string_view caller,
             std::vector<std::uint32_t>& sources, std::vector<char>& marks) const;
+  /// The same for the nodes from `first` up to marks.size().
+  void mark(std::size_t first, std::vector<char>& marks) const;
 
   // Forward mode (forward.cpp): the tangent of every output is computed as it is recorded.
   /// Gives a tensor a tangent, and the tape this mode.
@@ -127,10 +145,12 @@ class Tape {
 
   std::unique_ptr<detail::TapeMemory> memory_;
   std::uint64_t serial_;
-  Tape* outer_;                              // the tape below this one on the thread
-  Tape* suspended_;                          // what was recording when this tape began
-  std::int64_t bytes_before_, peak_before_;  // when this tape began
-  std::uint32_t keeps_ = ~0u;                // of what operations list in `keeps`, what is kept
+  Tape* outer_;                                      // the tape below this one on the thread
+  Tape* suspended_;                                  // what was recording when this tape began
+  detail::Episode* episode_ = nullptr;               // that this tape is in
+  std::int64_t bytes_before_, peak_before_;          // when this tape began
+  std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if it began while they were to be detected
+  std::uint32_t keeps_ = ~0u;  // of what operations list in `keeps`, what is kept
   bool forward_ = false;
 };
 
@@ -147,7 +167,8 @@ class NoRecording {
   Tape* suspended_;
 };
 
-/// The same value as a new, unrecorded tensor: a constant to every tape. Shares the buffer.
+/// The same value as a new, unrecorded tensor: a constant to every tape, through which no gradient
+/// flows (`stop_gradient` in other libraries). Shares the buffer.
 Tensor detach(const Tensor& tensor);
 
 /// What to give for a tensor that the loss does not depend on.

@@ -2,11 +2,13 @@
 // backward, on one thread and on two: bytes per second beside those of std::memcpy, or, for
 // products, FLOPs per second beside those of cblas_sgemm. All in float32.
 //
-//     operations [--mib N] [name...]
+//     operations [--small | --large] [--mib N] [name...]
 //
-// --mib is what inputs and output of the large rows hold together (256). Bytes are those that have
+// --small and --large print one of the two sizes alone, names only these operations, and --mib is
+// what inputs and output of the large rows hold together (256). Bytes are those that have
 // to move, counted from shapes: whatever an operation reads and writes beyond them shows as a lower
-// rate. Gradients are for all inputs.
+// rate. Gradients are for all inputs; the last figure is forward and backward together over
+// forward.
 #include <cblas.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
@@ -119,8 +121,8 @@ class Row {
     const double copy_rate = copied / time[0], gflops = flops_ / time[1] * 1e-9;
     if (is_product()) {
       const double all = sgemm * static_cast<double>(threads);
-      std::printf(" | %7.1f GFLOP/s %5.2f of sgemm %5.2f", gflops, gflops * 1e9 / all,
-                  2 * flops_ / time[2] / all);
+      std::printf(" | %7.1f GFLOP/s %5.2f of sgemm %5.2f %5.1f", gflops, gflops * 1e9 / all,
+                  2 * flops_ / time[2] / all, (time[1] + time[2]) / time[1]);
       return;
     }
     if (free_)
@@ -129,12 +131,12 @@ class Row {
       std::printf(" | %6.1f %5.2f %7.2f", bytes_ / time[1] * 1e-9, bytes_ / time[1] / copy_rate,
                   gflops);
     if (!differentiable_)
-      std::printf("       -      ");
+      std::printf("       -            ");
     else if (gradient_free_)
-      std::printf("    free      ");
+      std::printf("    free            ");
     else
-      std::printf("  %6.1f %5.2f", gradient_bytes_ / time[2] * 1e-9,
-                  gradient_bytes_ / time[2] / copy_rate);
+      std::printf("  %6.1f %5.2f %5.1f", gradient_bytes_ / time[2] * 1e-9,
+                  gradient_bytes_ / time[2] / copy_rate, (time[1] + time[2]) / time[1]);
   }
   std::string shapes() const {
     std::string result;
@@ -186,10 +188,15 @@ void beside_raw_loops() {
 
 int main(int argc, char** argv) {
   std::size_t mib = 256;
+  bool small_rows = true, large_rows = true;
   std::set<std::string_view> wanted;
   for (int i = 1; i < argc; ++i)
     if (std::string_view(argv[i]) == "--mib" && i + 1 < argc)
       mib = std::strtoul(argv[++i], nullptr, 10);
+    else if (std::string_view(argv[i]) == "--small")
+      large_rows = false;
+    else if (std::string_view(argv[i]) == "--large")
+      small_rows = false;
     else
       wanted.insert(argv[i]);
   const std::size_t cached = 256u << 10, large = mib << 20;
@@ -197,10 +204,11 @@ int main(int argc, char** argv) {
   const double sgemm = sgemm_rate();
   std::printf("cblas_sgemm on one thread: %.1f GFLOP/s\n", sgemm * 1e-9);
   for (const std::size_t total : {cached, large}) {
+    if (!(total == cached ? small_rows : large_rows)) continue;
     const std::size_t threads = total == cached ? 1 : most_threads;
     std::printf("\n%zu KiB of inputs and output. On", total >> 10);
     for (std::size_t t = 1; t <= threads; ++t) std::printf("%s %zu", t == 1 ? "" : ", then", t);
-    std::printf(" thread%s: forward GB/s, of copy, GFLOP/s; gradient GB/s, of copy\n",
+    std::printf(" thread%s: forward GB/s, of copy, GFLOP/s; gradient GB/s, of copy, over forward\n",
                 threads == 1 ? "" : "s");
     for (const CatalogueEntry& entry : catalogue()) {
       if (!wanted.empty() && !wanted.contains(entry.name)) continue;

@@ -10,6 +10,7 @@
 #include "datasets/datasets.hpp"
 #include "nn/nn.hpp"
 #include "optim/optim.hpp"
+#include "report/report.hpp"
 #include "tests/support/hand_derived.hpp"
 #include "train/options.hpp"
 #include "train/progress.hpp"
@@ -68,13 +69,17 @@ Tensor cost(const Options& o, const Network& net, const datasets::Batch& batch) 
   return nn::quadratic_cost(net.activation(z), batch.targets);
 }
 
+/// One row for each example; its largest element is the network's answer.
+Tensor outputs(const Options& o, const Network& net, const Tensor& inputs) {
+  const Tensor z = net(inputs);
+  return o.cost == "quadratic" ? net.activation(z) : z;
+}
+
 /// Correct answers, counted over batches that fit the cache.
 std::int64_t count_correct(const Options& o, const Network& net, const datasets::Dataset& data) {
   std::int64_t correct = 0;
-  for (const auto& batch : datasets::Loader{data, {.batch_size = 500, .shuffle = false}}) {
-    const Tensor z = net(batch.inputs);
-    correct += nn::count_correct(o.cost == "quadratic" ? net.activation(z) : z, batch.labels);
-  }
+  for (const auto& batch : datasets::Loader{data, {.batch_size = 500, .shuffle = false}})
+    correct += nn::count_correct(outputs(o, net, batch.inputs), batch.labels);
   return correct;
 }
 
@@ -120,6 +125,10 @@ int train(Options o) {
     log.open(o.log);
     if (!log) throw FileError("[train] " + o.log + ": cannot be written");
   }
+  std::optional<Report> report;
+  if (!o.report.empty())
+    report.emplace(o, Watched{net.parameters(), [&](const auto& b) { return cost(o, net, b); },
+                              [&](const Tensor& x) { return outputs(o, net, x); }, training, test});
   std::string shape;
   for (const std::int64_t neurons : o.layers)
     shape += (shape.empty() ? "" : ", ") + std::to_string(neurons);
@@ -152,6 +161,7 @@ int train(Options o) {
       progress.show(seen, label);
       diverged = !std::isfinite(c);
       if (interrupted || diverged) break;
+      if (report) report->after(seen);
     }
     const double seconds = progress.seconds() - before;
     training_seconds += seconds;
@@ -180,12 +190,15 @@ int train(Options o) {
           << std::endl;
   }
 
-  if (diverged)
-    std::fprintf(stderr,
-                 "train: the cost is no longer finite in epoch %lld, after %lld examples; try a "
-                 "smaller --learning-rate\n",
-                 static_cast<long long>(epoch), static_cast<long long>(seen));
-  if (interrupted) std::printf("interrupted in epoch %lld\n", static_cast<long long>(epoch));
+  std::string ending;
+  if (diverged) {
+    ending = detail::text("the cost is no longer finite in epoch ", epoch, ", after ", seen,
+                          " examples; try a smaller --learning-rate");
+    std::fprintf(stderr, "train: %s\n", ending.c_str());
+  } else if (interrupted) {
+    ending = detail::text("interrupted in epoch ", epoch);
+    std::printf("%s\n", ending.c_str());
+  }
   if (best >= 0)
     std::printf("best: %.2f %% after epoch %lld\n",
                 100 * static_cast<double>(best) / static_cast<double>(test.size()),
@@ -198,6 +211,10 @@ int train(Options o) {
           "on the last batch the tape's gradient (%s) and backpropagation derived by hand "
           "(float64) differ by %.1e of the largest entry\n",
           o.dtype.c_str(), *distance);
+  if (report) {
+    report->write(seen, ending);
+    std::printf("report: %s\n", report->file().c_str());
+  }
   return diverged ? 1 : interrupted ? 130 : 0;
 }
 

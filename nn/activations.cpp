@@ -6,8 +6,8 @@
 
 namespace xg::nn {
 
-Tensor linear(const Tensor& z) { return z; }
-Tensor swish(const Tensor& z) { return z * sigmoid(z); }
+Tensor linear(Operand z) { return z; }
+Tensor swish(Operand z) { return z * sigmoid(z); }
 
 namespace {
 constexpr std::pair<std::string_view, Activation> named[] = {
@@ -15,8 +15,8 @@ constexpr std::pair<std::string_view, Activation> named[] = {
     {"sigmoid", sigmoid},
     {"tanh", tanh},
     {"relu", relu},
-    {"leaky_relu", [](const Tensor& z) { return leaky_relu(z); }},
-    {"elu", [](const Tensor& z) { return elu(z); }},
+    {"leaky_relu", [](Operand z) { return leaky_relu(z); }},
+    {"elu", [](Operand z) { return elu(z); }},
     {"gelu", gelu},
     {"softplus", softplus},
     {"sin", sin},

@@ -4,17 +4,17 @@
 #include <string_view>
 #include <vector>
 
-#include "autograd/tensor.hpp"
+#include "autograd/operand.hpp"
 
 namespace xg::nn {
 
 /// A function of each weighted input.
-using Activation = Tensor (*)(const Tensor& z);
+using Activation = Tensor (*)(Operand z);
 
 /// σ(z) = z: the book's linear neurons.
-Tensor linear(const Tensor& z);
+Tensor linear(Operand z);
 /// z ⊙ sigmoid(z) (Ramachandran et al., arXiv:1710.05941).
-Tensor swish(const Tensor& z);
+Tensor swish(Operand z);
 
 /// The activation called "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu",
 /// "softplus", "sin" or "swish". Throws ValueError with the list of names.

@@ -23,24 +23,32 @@ double share(const char* cost, const Tensor& a, const Tensor& y) {
 
 }  // namespace
 
-Tensor quadratic_cost(const Tensor& a, const Tensor& y) {
-  const double each = share("quadratic_cost", a, y);
-  return 0.5 * each * squared_norm(a - y);
+Tensor quadratic_cost(Operand a, Operand y) {
+  return detail::located(a.place(), [&] {
+    const double each = share("quadratic_cost", a, y);
+    return 0.5 * each * squared_norm(a - y);
+  });
 }
 
-Tensor cross_entropy_cost(const Tensor& a, const Tensor& y) {
-  const double each = share("cross_entropy_cost", a, y);
-  return sum(xlogy(y, a) + xlogy(1 - y, 1 - a)) * -each;
+Tensor cross_entropy_cost(Operand a, Operand y) {
+  return detail::located(a.place(), [&] {
+    const double each = share("cross_entropy_cost", a, y);
+    return sum(xlogy(y, a) + xlogy(1 - y, 1 - a)) * -each;
+  });
 }
 
-Tensor sigmoid_cross_entropy_cost(const Tensor& z, const Tensor& y) {
-  const double each = share("sigmoid_cross_entropy_cost", z, y);
-  return sum(softplus(z) - y * z) * each;
+Tensor sigmoid_cross_entropy_cost(Operand z, Operand y) {
+  return detail::located(z.place(), [&] {
+    const double each = share("sigmoid_cross_entropy_cost", z, y);
+    return sum(softplus(z) - y * z) * each;
+  });
 }
 
-Tensor log_likelihood_cost(const Tensor& z, const Tensor& y) {
-  const double each = share("log_likelihood_cost", z, y);
-  return sum(y * log_softmax(z)) * -each;
+Tensor log_likelihood_cost(Operand z, Operand y) {
+  return detail::located(z.place(), [&] {
+    const double each = share("log_likelihood_cost", z, y);
+    return sum(y * log_softmax(z)) * -each;
+  });
 }
 
 std::int64_t count_correct(const Tensor& outputs, const Tensor& labels) {

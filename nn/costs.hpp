@@ -1,7 +1,7 @@
 // The costs of the book, averaged over the examples of a batch, and how many answers are right.
 #pragma once
 
-#include "autograd/tensor.hpp"
+#include "autograd/operand.hpp"
 
 namespace xg::nn {
 
@@ -10,19 +10,19 @@ namespace xg::nn {
 // batch.
 
 /// C = 1/(2m) Σ_x ‖a − y‖², from the outputs a (chapter 1 of the book).
-Tensor quadratic_cost(const Tensor& a, const Tensor& y);
+Tensor quadratic_cost(Operand a, Operand y);
 
 /// C = −1/m Σ_x Σ_j [y ln a + (1 − y) ln(1 − a)], from sigmoid outputs a (chapter 3). An output of
 /// exactly 0 or 1 where the target is the other costs infinity; sigmoid_cross_entropy_cost never
 /// does.
-Tensor cross_entropy_cost(const Tensor& a, const Tensor& y);
+Tensor cross_entropy_cost(Operand a, Operand y);
 
 /// The same from the weighted inputs z, a = σ(z): stable for any z.
-Tensor sigmoid_cross_entropy_cost(const Tensor& z, const Tensor& y);
+Tensor sigmoid_cross_entropy_cost(Operand z, Operand y);
 
 /// C = −1/m Σ_x Σ_j y_j ln softmax(z)_j, from the weighted inputs z of a softmax layer: the
 /// log-likelihood cost (chapter 3), stable for any z.
-Tensor log_likelihood_cost(const Tensor& z, const Tensor& y);
+Tensor log_likelihood_cost(Operand z, Operand y);
 
 /// How many rows of `outputs` (examples, classes) have their largest element at `labels`
 /// (examples,) int64. Throws ShapeError if the numbers of examples differ, DTypeError for other

@@ -1,9 +1,15 @@
 // Finding parameters, and finding those that were forgotten.
 #include "nn/module.hpp"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <typeinfo>
 
+#include "autograd/scope.hpp"
 #include "autograd/tape.hpp"
 
 namespace xg::nn {
@@ -13,7 +19,7 @@ using detail::text;
 Member::Member(std::string name, const Parameter& parameter)
     : name_(std::move(name)), parameters_{ParameterRef(name_, parameter)} {}
 
-Member::Member(std::string name, const Module& module) : name_(std::move(name)) {
+Member::Member(std::string name, const Module& module) : name_(std::move(name)), module_(&module) {
   for (const ParameterRef& parameter : module.parameters())
     parameters_.push_back(parameter.within(name_));
 }
@@ -36,28 +42,43 @@ void Module::trust_members() const noexcept {
 }
 
 namespace {
-// How many modules are at work on this thread: a part may use what the whole lists, so only the
-// outermost is checked.
-thread_local int depth = 0;
-struct Depth {
-  Depth() noexcept { ++depth; }
-  ~Depth() { --depth; }
-};
+
+// The outermost module at work goes by its type, others by the name under which the one around them
+// lists them.
+std::string name_of_module(const Scope& self) {
+  const auto module = [](const Scope& scope) -> const Module& {
+    return *static_cast<const Module*>(scope.what());
+  };
+  const Module& me = module(self);
+  if (const Scope* outer = self.outer_of_kind())
+    for (const Member& member : module(*outer).members())
+      if (member.is(me)) return member.name();
+  const std::unique_ptr<char, void (*)(void*)> full(
+      abi::__cxa_demangle(typeid(me).name(), nullptr, nullptr, nullptr), std::free);
+  const std::string name = full ? full.get() : "Module";
+  return name.substr(name.rfind(':') + 1);
+}
+
 }  // namespace
 
-Tensor Module::operator()(const Tensor& x) const {
-  const Depth scope;
-  const Tape* tape = Tape::recording();
-  if (!tape || depth > 1 || std::atomic_ref(members_checked_).load(std::memory_order_relaxed))
-    return forward(x);
-  const std::size_t before = tape->size();
-  Tensor y = forward(x);
-  if (const auto forgotten = tape->unknown_parameter(before, parameters()))
-    throw ValueError(text("[Module] forward() uses a parameter of shape ", *forgotten,
-                          " that members() does not list, so no optimiser would change it; add it, "
-                          "or the module that has it, to members()"));
-  trust_members();
-  return y;
+Tensor Module::operator()(Operand x) const {
+  const Scope scope(this, name_of_module);
+  return detail::located(x.place(), [&] {
+    const Tape* tape = Tape::recording();
+    // A part may use what the whole lists, so only the outermost is checked.
+    if (!tape || scope.outer_of_kind() ||
+        std::atomic_ref(members_checked_).load(std::memory_order_relaxed))
+      return forward(x);
+    const std::size_t before = tape->size();
+    Tensor y = forward(x);
+    if (const auto forgotten = tape->unknown_parameter(before, parameters()))
+      throw ValueError(
+          text("[Module] forward() uses a parameter of shape ", *forgotten,
+               " that members() does not list, so no optimiser would change it; add it, or the "
+               "module that has it, to members()"));
+    trust_members();
+    return y;
+  });
 }
 
 std::int64_t parameter_count(const Module& module) {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "autograd/operand.hpp"
 #include "autograd/parameter.hpp"
-#include "autograd/tensor.hpp"
 
 namespace xg::nn {
 
@@ -20,10 +20,12 @@ class Member {
   const std::string& name() const noexcept { return name_; }
   /// The parameters of the member; their paths begin with its name.
   const ParameterRefs& parameters() const noexcept { return parameters_; }
+  bool is(const Module& module) const noexcept { return module_ == &module; }
 
  private:
   std::string name_;
   ParameterRefs parameters_;
+  const Module* module_ = nullptr;
 };
 
 using Members = std::vector<Member>;
@@ -52,8 +54,8 @@ class Module {
   virtual Tensor forward(const Tensor& x) const = 0;
 
   /// forward(x). Throws ValueError if, under a tape, forward() uses a parameter that members()
-  /// does not reach.
-  Tensor operator()(const Tensor& x) const;
+  /// does not reach. Errors within say in which module: "Classifier.hidden".
+  Tensor operator()(Operand x) const;
 
   /// All parameters, named by their path, e.g. "hidden.weight"; one that is listed twice (tied
   /// weights) under its first name.

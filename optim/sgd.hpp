@@ -1,7 +1,6 @@
 // Mini-batch stochastic gradient descent, in parallel over the examples of a batch.
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -11,16 +10,10 @@
 
 #include "autograd/function_ref.hpp"
 #include "autograd/parameter.hpp"
+#include "autograd/sliceable.hpp"
 #include "autograd/tensor.hpp"
 
 namespace xg::optim {
-
-/// What SGD can cut into chunks: a number of examples, and a part of them.
-template <class B>
-concept Sliceable = requires(const B& batch, std::int64_t i) {
-  { batch.size() } -> std::convertible_to<std::int64_t>;
-  { batch.slice(i, i) } -> std::convertible_to<B>;
-};
 
 struct SGDOptions {
   double learning_rate = 0.1;

@@ -5,9 +5,9 @@ set -euo pipefail
 
 declare -A sets=(
   [run]="g++ cmake ninja-build ccache libxtensor-dev libxsimd-dev libtbb-dev libopenblas-dev
-         zlib1g-dev libcli11-dev nlohmann-json3-dev dataset-fashion-mnist"
+         zlib1g-dev libpng-dev libcli11-dev nlohmann-json3-dev dataset-fashion-mnist"
   [test]="catch2"
-  [ci]="clang clang-format libbenchmark-dev"
+  [ci]="clang clang-format libbenchmark-dev gnuplot-nox graphviz chromium python3 texlive-latex-base"
   [peers]="libbenchmark-dev libtorch-dev"
 )
 

@@ -2,7 +2,7 @@
 # Checks that every C++ block of the README and of the pages in docs/ stands, line by line, in one
 # of the examples.
 cmake_minimum_required(VERSION 3.25)
-file(GLOB_RECURSE examples ${ROOT}/examples/*.cpp)
+file(GLOB_RECURSE examples ${ROOT}/examples/*.cpp ${ROOT}/examples/*.hpp)
 set(programs "")
 foreach(example ${examples})
   file(READ ${example} text)

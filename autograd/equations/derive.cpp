@@ -8,6 +8,7 @@ namespace xg {
 
 namespace algebra {
 
+using detail::inputs_of;
 using detail::Node;
 using detail::TapeMemory;
 using detail::TapeReader;
@@ -19,26 +20,29 @@ Symbol adjoint_of(std::size_t vertex) {
 
 namespace {
 
-void check_loss(const Tensor& loss) {
+void check_loss(const Tensor& loss, const Asked& asked) {
   if (!loss.defined())
-    throw DTypeError("[equations] the loss is undefined (default-constructed, or moved from)");
+    throw DTypeError(detail::text("[", asked.caller, "] the loss is undefined",
+                                  " (default-constructed, or moved from)"));
+  if (!asked.derivatives) return;
   if (!is_floating(loss.dtype()))
     throw DTypeError(
-        detail::text("[equations] the loss is ", loss.dtype(), " and has no derivative"));
+        detail::text("[", asked.caller, "] the loss is ", loss.dtype(), " and has no derivative"));
   if (loss.size() != 1)
-    throw ShapeError(detail::text("[equations] the loss must be a scalar, but has the shape ",
-                                  loss.shape(), "; reduce it with sum or mean"));
+    throw ShapeError(detail::text("[", asked.caller, "] the loss must be a scalar, but has the ",
+                                  "shape ", loss.shape(), "; reduce it with sum or mean"));
 }
 
 /// The vertices that are differentiated for: those named, else all parameters, else all leaves.
 void want(Graph& graph, const Tape& tape, std::span<const ParameterRef> parameters,
-          const TapeMemory& m, const std::vector<char>& used) {
+          const Asked& asked, const TapeMemory& m, const std::vector<char>& used) {
   for (std::size_t n = 0; n < graph.size(); ++n)
     graph[n].parameter = graph[n].leaf && m.nodes[n].version > 0;
   for (const ParameterRef& p : parameters) {
-    const std::size_t n = TapeReader::find(tape, p.value());
+    const std::size_t n = TapeReader::find(tape, p.value(), asked.caller);
     if (n >= graph.size() || !used[n])
-      throw TapeError("[equations] the loss does not depend on the parameter " + p.name());
+      throw TapeError(detail::text("[", asked.caller,
+                                   "] the loss does not depend on the parameter ", p.name()));
     graph[n].wanted = graph[n].parameter = true;
     graph[n].name = p.name();
   }
@@ -51,16 +55,18 @@ void want(Graph& graph, const Tape& tape, std::span<const ParameterRef> paramete
     }
     if (std::any_of(graph.begin(), graph.end(), [](const Vertex& v) { return v.wanted; })) return;
   }
-  throw TapeError("[equations] the loss depends on no tensor with a derivative");
+  if (asked.derivatives)
+    throw TapeError(
+        detail::text("[", asked.caller, "] the loss depends on no tensor with a derivative"));
 }
 
 }  // namespace
 
-Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters) {
-  check_loss(loss);
-  const Tape& tape = TapeReader::of(loss);
+Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters, const Asked& asked) {
+  check_loss(loss, asked);
+  const Tape& tape = TapeReader::of(loss, asked.caller);
   const TapeMemory& m = TapeReader::memory(tape);
-  Graph graph(TapeReader::find(tape, loss) + 1);
+  Graph graph(TapeReader::find(tape, loss, asked.caller) + 1);
   std::vector<char> used(graph.size(), 0);
   used.back() = 1;
   for (std::size_t n = graph.size(); n-- > 0;)
@@ -80,7 +86,7 @@ Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters) {
       if (std::vector<std::size_t>& users = graph[input].users; users.empty() || users.back() != n)
         users.push_back(n);
   }
-  want(graph, tape, parameters, m, used);
+  want(graph, tape, parameters, asked, m, used);
   for (std::size_t n = 0; n < graph.size(); ++n) {
     Vertex& v = graph[n];
     v.needed = v.wanted;

@@ -81,8 +81,9 @@ class Statements {
     return is_function || size > (shared ? 2 : 20);
   }
   Statement adjoint_statement(std::size_t n) {
-    Statement s{.left = adjoint_of(n), .right = adjoint(n)};
-    s.steps.push_back({"the chain rule", s.right});
+    Statement s{.left = adjoint_of(n), .right = adjoint(n, &Vertex::Use::contribution)};
+    s.steps.push_back({"the chain rule", adjoint(n, &Vertex::Use::jacobian)});
+    s.steps.push_back({"the rules of the operations", s.right});
     s.right = simplified(s.right, &s.steps);
     s.right = without_derivatives(s.right, &s.steps, [&](const Expression& e) {
       const Expression &x = e.parts()[0], &rule = e.parts()[1];
@@ -100,17 +101,17 @@ class Statements {
     if (fresh) it->second = in_names(graph_[n].value);
     return it->second;
   }
-  /// The sum of what the users of a vertex contribute.
-  Expression adjoint(std::size_t n) {
+  /// The sum of what the users of a vertex contribute, in the one form or the other.
+  Expression adjoint(std::size_t n, Expression Vertex::Use::*form) {
     const Shape& shape = graph_[n].shape;
     if (n + 1 == graph_.size()) return shape.size() ? broadcast(number(1), shape) : number(1);
     Parts terms;
     for (const Vertex::Use& use : graph_[n].uses) {
       if (!use.contribution) continue;
-      terms.push_back(rewrite(in_names(use.contribution), [&](const Expression& part) {
+      terms.push_back(rewrite(in_names(use.*form), [&](const Expression& part) {
         if (!is_adjoint(part)) return part;
         const std::size_t by = vertex_of(part->symbol);
-        return adjoint_named_[by] ? part : adjoint(by);
+        return adjoint_named_[by] ? part : adjoint(by, form);
       }));
     }
     return terms.empty() ? broadcast(number(0), shape) : sum(std::move(terms));
@@ -169,9 +170,10 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
   const NoRecording scope;
   const Graph graph = read_tape(loss, parameters);
   const std::optional<Chain> chain = find_chain(graph);
-  const Examples examples = find_examples(graph);
+  Examples examples = find_examples(graph);
   Statements statements(graph, chain);
   const Reading raw = statements.reading();
+  if (!examples.refusal) examples.refusal = not_an_average(raw.forward.back().right, examples);
 
   Equations result;
   result.examples = examples.count;

@@ -23,6 +23,8 @@ struct CallForm {
   std::vector<std::string> arguments;
 };
 std::optional<CallForm> call_form(const std::string& facet);
+/// The axes in a subscript "(0, -1)", counted from the first; none named means all.
+Axes axes_of(const std::string& subscript, std::size_t rank);
 
 }  // namespace algebra
 
@@ -73,6 +75,8 @@ std::string key(const Expression& e);
 inline bool same(const Expression& a, const Expression& b) { return key(a) == key(b); }
 /// Number of nodes that a reader sees.
 std::size_t length(const Expression& e);
+/// A number as p/q with q at most `largest`; nothing for 0.
+std::optional<std::pair<double, int>> ratio(double value, int largest);
 inline bool is_number(const Expression& e, double value) {
   return e.kind() == Kind::number && e->value == value;
 }

@@ -136,7 +136,8 @@ class Facet {
   const Parts& inputs_;
 };
 
-/// The axes in "(0, -1)", counted from the first; none named means all.
+}  // namespace
+
 Axes axes_of(const std::string& subscript, std::size_t rank) {
   Axes axes;
   for (std::size_t i = 0; i < subscript.size();) {
@@ -152,8 +153,6 @@ Axes axes_of(const std::string& subscript, std::size_t rank) {
   }
   return normalise_axes("equation", axes, rank);
 }
-
-}  // namespace
 
 std::optional<CallForm> call_form(const std::string& facet) {
   CallForm form;

@@ -11,6 +11,7 @@ struct Vertex {
   struct Use {
     std::size_t by;           // the vertex that this one is an input of
     Expression contribution;  // what that adds to the adjoint; undefined if nothing
+    Expression jacobian;      // the same as the chain rule has it, Jᵀ times the adjoint of `by`
   };
 
   Shape shape;
@@ -38,8 +39,15 @@ inline bool is_value(const Expression& e) {
   return e.kind() == Kind::symbol && e->symbol.role == Symbol::Role::value;
 }
 
+/// Who reads a tape, as it stands in messages, and whether without derivatives there is nothing to
+/// read. Where they are not asked for, the loss may be any recorded tensor.
+struct Asked {
+  std::string_view caller = "equations";
+  bool derivatives = true;
+};
 /// derive.cpp: reads the tape, and traces the rules of its operations.
-Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters);
+Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters,
+                const Asked& asked = {});
 
 /// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given.
 Expression tidied(Expression e, std::vector<DerivationStep>* steps);
@@ -82,8 +90,12 @@ struct Examples {
 Examples find_examples(const Graph& graph);
 /// The statements of `batch` for one example; throws Refusal where that has no meaning.
 Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples);
-/// Σ u² over all axes written as ‖u‖².
+
+/// average.cpp: Σ u² over all axes written as ‖u‖².
 Expression with_norms(const Expression& e);
+/// Refuses a loss whose numbers are plainer as those of a sum over examples than as those of an
+/// average: the reading for one example would be m times what was written down.
+std::optional<Refusal> not_an_average(const Expression& loss, const Examples& examples);
 /// The average over examples written as such in the numbers of a statement.
 Expression with_average(const Expression& e, const Examples& examples);
 

@@ -33,7 +33,13 @@ class MathmlWriter final : public Writer {
     if (s.role == Symbol::Role::adjoint) text = "<mover>" + text + "<mo>¯</mo></mover>";
     const std::string layer = layer_of(s);
     const std::string number = s.number ? element("mn", std::to_string(*s.number)) : "";
-    const std::string above = layer.empty() ? "" : element("mtext", layer);
+    std::string above;  // l, +, 1
+    for (const auto& [glyph, tag] : {std::pair{"l", "mi"}, {"L", "mi"}, {"+", "mo"}, {"−", "mo"}})
+      if (const std::size_t at = layer.find(glyph); at != std::string::npos)
+        above += element(tag, glyph);
+    const std::size_t digit = layer.find_first_of("0123456789");
+    if (digit != std::string::npos) above += element("mn", layer.substr(digit));
+    above = row(above);
     if (!layer.empty() && s.number)
       text = element("msubsup", text + number + above);
     else if (!layer.empty())

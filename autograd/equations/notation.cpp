@@ -153,17 +153,30 @@ class Structure {
              });
     });
   }
+  /// Whether an operation takes z and, but for numbers, nothing else.
+  bool is_taken_alone(std::size_t z) const {
+    const std::vector<std::size_t>& users = graph_[z].users;
+    return std::any_of(users.begin(), users.end(), [&](std::size_t user) {
+      const std::vector<std::size_t>& inputs = graph_[user].inputs;
+      return std::all_of(inputs.begin(), inputs.end(), [&](std::size_t n) {
+        return n == z || graph_[n].value.kind() == Kind::number;
+      });
+    });
+  }
   /// The output of the last layer: the first function of z alone that z is used through, of its
-  /// shape. Where no layer has a function, the last need not have one either.
+  /// shape; z itself if there is no function of z alone, or none in the other layers either. A cost
+  /// such as log-likelihood, with a softmax of its own, leaves open what the output is.
   std::size_t output(const Chain& chain) const {
     const std::size_t z = chain.layers.back().z;
     for (std::size_t v = z + 1; v + 1 < graph_.size(); ++v)
       if (graph_[v].value && graph_[v].shape == graph_[z].shape && is_function_of(v, z, false) &&
           is_only_way(v, z) && is_elementwise(v, z))
         return v;
-    const bool linear = std::all_of(chain.layers.begin(), chain.layers.end() - 1,
-                                    [](const Chain::Layer& layer) { return layer.a == layer.z; });
-    return linear && chain.layers.size() > 1 ? z : no_vertex;
+    if (z + 1 == graph_.size()) return no_vertex;
+    const bool others_linear =
+        std::all_of(chain.layers.begin(), chain.layers.end() - 1,
+                    [](const Chain::Layer& layer) { return layer.a == layer.z; });
+    return !is_taken_alone(z) || (others_linear && chain.layers.size() > 1) ? z : no_vertex;
   }
 
   const Graph& graph_;

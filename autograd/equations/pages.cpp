@@ -33,9 +33,9 @@ std::string range(const std::pair<int, int>& layers, int depth, const char* dots
   return "l = " + name(from) + (to == from + 1 ? ", " : detail::text(", ", dots, ", ")) + name(to);
 }
 
-std::string heading_of_example(const Equations& e) {
+std::string heading_of_example(const Equations& e, const char* average = "C = 1/m Σ_x C_x") {
   return detail::text("For one example x, in column vectors. Over the batch of m = ", e.examples,
-                      ", C = 1/m Σ_x C_x, and its derivatives likewise");
+                      ", ", average, ", and its derivatives likewise");
 }
 std::string heading_of_batch(const Equations& e) {
   if (e.examples == 0) return "As computed";
@@ -58,13 +58,12 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
-/// An identity as text for LaTeX, which is to be compiled by an engine that reads UTF-8.
-std::string plain(const std::string& identity) {
+/// A formula that may be broken into lines after its commas and between factors.
+std::string breakable(const std::string& latex) {
   std::string result;
-  for (const char c : identity) {
-    if (std::string_view("_^%&#$").find(c) != std::string_view::npos) result += '\\';
+  for (const char c : latex) {
     result += c;
-    if (c == '^') result += "{}";
+    if (c == ',') result += "\\penalty900 ";  // a break after ⊙ or + costs 700
   }
   return result;
 }
@@ -133,78 +132,97 @@ std::string Equations::text(bool proofs) const {
 }
 
 std::string Equations::latex(bool proofs) const {
-  const auto aligned = [](const std::vector<std::string>& rows) {
-    std::string result = "\\begin{align*}\n";
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      result += "  " + rows[i] + (i + 1 < rows.size() ? " \\\\\n" : "\n");
-    return result + "\\end{align*}\n";
-  };
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
     const auto writer = latex_writer(depth, columns);
-    std::vector<std::string> rows;
-    std::string derivations;
-    for_each(folded(whole, depth), [&](const Statement& s, bool backward) {
-      std::string row = writer->symbol(s.left) + " &= " + writer->expression(s.right);
-      if (!s.mark.empty() || s.layers) row += " &&";
-      if (!s.mark.empty()) row += " \\text{(" + s.mark + ")}";
-      if (s.layers) row += " \\quad " + range(*s.layers, depth, "\\dots", "-");
-      rows.push_back(row);
+    const Reading lines = folded(whole, depth);
+    std::string result, derivations;
+    for_each(lines, [&](const Statement& s, bool backward) {
+      result += (result.empty() ? "  " : " \\\\\n  ") + writer->symbol(s.left) +
+                " &= " + writer->expression(s.right);
+      if (!s.mark.empty() || s.layers) result += " &&";
+      if (!s.mark.empty()) result += " \\text{(" + s.mark + ")}";
+      if (s.layers) result += " \\quad " + range(*s.layers, depth, "\\dots", "-");
       if (!with_proofs || !backward) return;
-      std::vector<std::string> steps;
-      for (const DerivationStep& step : s.steps)
-        steps.push_back((steps.empty() ? writer->symbol(s.left) : "") +
-                        " &= " + writer->expression(step.result) + " && \\text{" +
-                        plain(step.identity) + "}");
-      derivations += aligned(steps);
+      // In lines of a paragraph, which are broken where they are too long.
+      derivations +=
+          "\\begin{list}{}{\\leftmargin=4em \\labelwidth=3.5em \\labelsep=0.5em\n"
+          "    \\def\\makelabel#1{\\hfill #1}\\raggedright}\n";
+      for (std::size_t i = 0; i < s.steps.size(); ++i)
+        derivations += "  \\item[$\\displaystyle " + (i ? "" : writer->symbol(s.left)) +
+                       " =$] $\\displaystyle " + breakable(writer->expression(s.steps[i].result)) +
+                       "$ \\quad {\\footnotesize [" + latex_text(s.steps[i].identity) + "]}\n";
+      derivations += "\\end{list}\n";
     });
-    return aligned(rows) + derivations;
+    result = "\\begin{align*}\n" + result + "\n\\end{align*}\n";
+    for (const std::string& identity : slopes(lines))
+      result += "where " + latex_text(identity) + "\\par\n";
+    return result + derivations;
   };
   std::string result;
   if (example)
-    result +=
-        plain(heading_of_example(*this) + layers(*this)) + ":\n" + reading(*example, true, proofs);
-  return result + plain(heading_of_batch(*this) + layers(*this)) + ":\n" +
-         reading(batch, false, proofs && !example);
+    result += heading_of_example(*this, "$C = \\tfrac{1}{m} \\sum_x C_x$") + layers(*this) + ":\n" +
+              reading(*example, true, proofs);
+  result += latex_text(heading_of_batch(*this) + layers(*this)) + ":\n" +
+            reading(batch, false, proofs && !example);
+  if (!example) result += "There is no reading for one example: " + latex_text(refusal) + ".\n";
+  return result;
 }
 
-std::string Equations::html(bool proofs) const {
+std::string Equations::html_fragment(bool proofs) const {
+  // What is too wide is scrolled by itself, in whatever page it stands.
+  const std::string wide = "<div style=\"overflow-x: auto; max-width: 100%\">";
+  const std::string step_of_proof =
+      "<div style=\"display: flex; flex-wrap: wrap; align-items: center; gap: 0 2em; "
+      "margin: 0.4em 0 0.4em 2em\">";
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
     const auto writer = mathml_writer(depth, columns);
+    const Reading lines = folded(whole, depth);
     const auto math = [](const std::string& inside) {
-      return "<math display=\"block\"><mrow>" + inside + "</mrow></math>";
+      return "<math displaystyle=\"true\"><mrow>" + inside + "</mrow></math>";
     };
-    std::string result = "<table>\n";
-    for_each(folded(whole, depth), [&](const Statement& s, bool) {
-      result += "<tr><td>" +
-                math(writer->symbol(s.left) + "<mo>=</mo>" + writer->expression(s.right)) +
-                "</td><td>" + (s.mark.empty() ? "" : "(" + s.mark + ")") + "</td><td>" +
+    std::string result = wide + "<table>\n";
+    for_each(lines, [&](const Statement& s, bool) {
+      result += "<tr><td>" + math(writer->symbol(s.left)) + "</td><td>" +
+                math("<mo>=</mo>" + writer->expression(s.right)) + "</td><td>" +
+                (s.mark.empty() ? "" : "(" + s.mark + ")") + "</td><td>" +
                 (s.layers ? range(*s.layers, depth, "…", "−") : "") + "</td></tr>\n";
     });
-    result += "</table>\n";
+    result += "</table></div>\n";
+    for (const std::string& identity : slopes(lines))
+      result += "<p>where " + escaped(identity) + "</p>\n";
     if (!with_proofs) return result;
-    for_each(folded(whole, depth), [&](const Statement& s, bool backward) {
+    for_each(lines, [&](const Statement& s, bool backward) {
       if (!backward) return;
-      result += "<details><summary>" + math(writer->symbol(s.left)) + "</summary><table>\n";
+      result += "<details><summary>The steps to " + math(writer->symbol(s.left)) + "</summary>\n";
       for (const DerivationStep& step : s.steps)
-        result += "<tr><td>" + math("<mo>=</mo>" + writer->expression(step.result)) + "</td><td>" +
-                  escaped(step.identity) + "</td></tr>\n";
-      result += "</table></details>\n";
+        result += step_of_proof + wide + math("<mo>=</mo>" + writer->expression(step.result)) +
+                  "</div><small>" + escaped(step.identity) + "</small></div>\n";
+      result += "</details>\n";
     });
     return result;
   };
-  std::string result =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<title>The equations of a tape</title>\n<style>\n"
-      "body { font-family: serif; margin: 2em auto; max-width: 60em; }\n"
-      "td { padding: 0.2em 1em; } math { text-align: left; } summary math { display: inline; }\n"
-      "</style></head><body>\n";
+  std::string result;
   if (example)
-    result += "<h2>One example</h2>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
+    result += "<h3>One example</h3>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
               reading(*example, true, proofs);
-  result += "<h2>The batch</h2>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
+  result += "<h3>The batch</h3>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
             reading(batch, false, proofs && !example);
   if (!example) result += "<p>There is no reading for one example: " + escaped(refusal) + ".</p>\n";
-  return result + "</body></html>\n";
+  return result;
+}
+
+std::string Equations::html(bool proofs) const {
+  // Colours are the browser's own, light or dark.
+  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+         "<title>The equations of a tape</title>\n<style>\n"
+         ":root { color-scheme: light dark; }\n"
+         "body { font-family: serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }\n"
+         "td { padding: 0.2em 1em 0.2em 0; white-space: nowrap; }\n"
+         "td:first-child { padding-right: 0.3em; text-align: right; }\n"
+         "details { margin: 0.6em 0; } summary { cursor: pointer; }\n"
+         "</style></head><body>\n<h2>The equations of a tape</h2>\n" +
+         html_fragment(proofs) + "</body></html>\n";
 }
 
 }  // namespace xg

@@ -6,16 +6,13 @@
 
 namespace xg::algebra {
 
-namespace {
-/// Products of shares such as 1/m are the fraction that they would be without rounding.
-double snapped(double value) {
-  for (int q = 1; q <= 12; ++q) {
+std::optional<std::pair<double, int>> ratio(double value, int largest) {
+  for (int q = 1; q <= largest; ++q) {
     const double p = std::round(value * q);
-    if (p != 0 && std::abs(value * q - p) <= 4e-15 * std::abs(p)) return p / q;
+    if (p != 0 && std::abs(value * q - p) <= 4e-15 * std::abs(p)) return std::pair{p, q};
   }
-  return value;
+  return std::nullopt;
 }
-}  // namespace
 
 std::pair<double, Parts> factors(const Expression& e) {
   if (e.kind() == Kind::number) return {e->value, {}};
@@ -30,7 +27,8 @@ std::pair<double, Parts> factors(const Expression& e) {
 }
 
 Expression times(double coefficient, Parts rest) {
-  coefficient = snapped(coefficient);
+  // Products of shares such as 1/m are the fraction that they would be without rounding.
+  if (const auto r = ratio(coefficient, 12)) coefficient = r->first / r->second;
   if (rest.empty()) return number(coefficient);
   if (coefficient != 1) rest.insert(rest.begin(), number(coefficient));
   return hadamard(std::move(rest));

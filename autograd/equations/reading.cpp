@@ -309,14 +309,6 @@ class ByExample {
 
 }  // namespace
 
-Expression with_norms(const Expression& e) {
-  return rewrite(e, [](const Expression& part) {
-    if (part.kind() != Kind::total || part.shape().size() > 0) return part;
-    const Expression& inner = part.parts()[0];
-    return inner.kind() == Kind::power && inner->value == 2 ? norm(inner.parts()[0]) : part;
-  });
-}
-
 Examples find_examples(const Graph& graph) {
   Examples result;
   result.has_rows.assign(graph.size(), false);
@@ -370,27 +362,6 @@ Reading one_example(const Reading& batch, const Graph& graph, const Examples& ex
   for (const Statement& s : batch.forward) result.forward.push_back(convert(s));
   for (const Statement& s : batch.backward) result.backward.push_back(convert(s));
   return result;
-}
-
-Expression with_average(const Expression& e, const Examples& examples) {
-  if (examples.refusal) return e;
-  const auto term = [&](const Expression& t) {
-    const auto has_rows = [&](const Expression& part) {
-      return is_value(part) && examples.has_rows[vertex_of(part->symbol)];
-    };
-    if (any(t, is_adjoint) || !any(t, has_rows) || t.kind() != Kind::hadamard ||
-        t.parts()[0].kind() != Kind::number)
-      return t;
-    Parts parts(t.parts().begin(), t.parts().end());
-    // A share of the average, rather than a number of its own.
-    const double value = parts[0]->value;
-    if (std::abs(value) < 1) parts[0] = number(value, examples.count);
-    return hadamard(std::move(parts));
-  };
-  if (e.kind() != Kind::sum) return term(e);
-  Parts parts;
-  for (const Expression& part : e.parts()) parts.push_back(term(part));
-  return sum(std::move(parts));
 }
 
 }  // namespace xg::algebra

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "autograd/equations/graph.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/random.hpp"
 
 namespace xg::algebra {
 
@@ -247,6 +249,34 @@ Expression choose_zero(const Expression& e) {
              : e;
 }
 
+/// As the library's operations of these names do; that an operation which is called so is one of
+/// them is tried on numbers.
+Expression exp_of_log_softmax(const Expression& e) try {
+  if (e.kind() != Kind::call || e->function->facet != "exp({0})") return e;
+  const Expression& inner = e.parts()[0];
+  const auto form = inner.kind() == Kind::call && inner.parts().size() == 1
+                        ? call_form(inner->function->facet)
+                        : std::nullopt;
+  if (!form || form->name != "log_softmax") return e;
+  const Expression& u = inner.parts()[0];
+  Expression::Node node = *inner;
+  node.function = std::make_shared<const Function>(
+      Function{form->subscript.empty() ? "softmax({0})" : "softmax_" + form->subscript + "({0})",
+               [axes = axes_of(form->subscript, u.shape().size())](std::span<const Tensor> x) {
+                 return softmax(x[0], axes);
+               }});
+  const Expression result(std::make_shared<const Expression::Node>(std::move(node)));
+  const Symbol name{.letter = "u"};
+  const Expression place = symbol(name, u.shape());
+  const std::map<Symbol, Tensor> values{
+      {name, random_uniform(u.shape(), Key{3}, DType::float64, -2, 2)}};
+  const Tensor left = evaluate(with_parts(e, {with_parts(inner, {place})}), values);
+  const Tensor right = evaluate(with_parts(result, {place}), values);
+  return max(abs(left - right)).item() <= 1e-12 ? result : e;
+} catch (const Error&) {
+  return e;
+}
+
 constexpr std::pair<const char*, Rule> rules[] = {
     {"(u v) w = u v w", associate},
     {"a number is repeated by ⊙ and + by themselves", drop_broadcast},
@@ -255,6 +285,7 @@ constexpr std::pair<const char*, Rule> rules[] = {
     {"numbers are multiplied; 1 ⊙ u = u", multiply_numbers},
     {"u / where(u = 0, c, v) = u / v where v ≠ 0", divide_by_choice},
     {"where(u = 0, 0, u ⊙ v) = u ⊙ v", choose_zero},
+    {"exp(log_softmax(u)) = softmax(u)", exp_of_log_softmax},
     {"u / c = (1/c) u for a number c", divide_by_number},
     {"(uᵀ)ᵀ = u, (u v)ᵀ = vᵀ uᵀ", move_transpose_in},
     {"numbers are moved out of what is linear: (c u) v = c (u v), Σ c u = c Σ u", move_numbers_out},

@@ -11,6 +11,7 @@
 
 namespace xg::algebra {
 
+using detail::inputs_of;
 using detail::Node;
 using detail::TapeMemory;
 using detail::TapeReader;
@@ -18,36 +19,10 @@ using detail::TensorAccess;
 
 namespace {
 
-/// The operation of a node, with a struct of its own, so that it can outlive the tape.
+/// The operation of a node, which may outlive the tape.
 std::shared_ptr<const Function> function_of(const Node& node) {
-  const detail::OpTable& op = *node.op;
-  std::shared_ptr<void> state;
-  if (node.op_state) {
-    void* const place = ::operator new(op.size, std::align_val_t(op.alignment));
-    const auto give_back = [alignment = op.alignment](void* p) {
-      ::operator delete(p, std::align_val_t(alignment));
-    };
-    std::unique_ptr<void, decltype(give_back)> room(place, give_back);
-    op.copy(node.op_state, place);
-    static_cast<void>(room.release());
-    state = std::shared_ptr<void>(place, [&op, give_back](void* p) {
-      if (op.destroy) op.destroy(p);
-      give_back(p);
-    });
-  }
-  std::string facet = op.equation(node.op_state);
-  if (const auto at = facet.find("{...}"); at != std::string::npos) {
-    std::string all;
-    for (std::uint32_t i = 0; i < node.input_count; ++i)
-      all += detail::text(i > 0 ? ", " : "", '{', i, '}');
-    facet.replace(at, 5, all);
-  }
   return std::make_shared<const Function>(
-      Function{std::move(facet), [&op, state](std::span<const Tensor> x) {
-                 std::vector<const Tensor*> pointers;
-                 for (const Tensor& t : x) pointers.push_back(&t);
-                 return op.apply(state.get(), Inputs(pointers.data(), pointers.size()));
-               }});
+      Function{detail::equation_of(node), detail::operation_of(node)});
 }
 
 /// Whether two tensors agree but for rounding; NaN agrees with NaN.
@@ -86,7 +61,8 @@ class Trial {
     v.value = settled(value(v.shape));
     for (std::size_t i = 0; v.needed && i < inputs_.size(); ++i)
       if (graph_[inputs_[i]].needed)
-        graph_[inputs_[i]].uses.push_back({n_, settled(contribution(v.shape, i))});
+        graph_[inputs_[i]].uses.push_back(
+            {n_, settled(contribution(v.shape, i)), settled(pulled_back_by(named(), v.shape, i))});
   }
 
  private:
@@ -158,13 +134,27 @@ class Trial {
       return call(f_, symbols, shape);
     } catch (const Error&) {
     }
+    f_ = named();
+    return call(f_, symbols, shape);
+  }
+
+  /// The operation under its name, whatever its facet says.
+  std::shared_ptr<const Function> named() const {
     Function f = *f_;
     f.facet = name_ + "(";
     for (std::size_t i = 0; i < inputs_.size(); ++i)
       f.facet += detail::text(i ? ", {" : "{", i, '}');
     f.facet += ")";
-    f_ = std::make_shared<const Function>(std::move(f));
-    return call(f_, symbols, shape);
+    return std::make_shared<const Function>(std::move(f));
+  }
+
+  /// The adjoint pulled back to input i by a Jacobian.
+  Expression pulled_back_by(std::shared_ptr<const Function> f, const Shape& shape,
+                            std::size_t i) const {
+    Parts parts;
+    for (std::size_t k = 0; k < inputs_.size(); ++k) parts.push_back(input(k));
+    parts.push_back(symbol(adjoint_of(n_), shape));
+    return jacobian(std::move(f), i, std::move(parts), graph_[inputs_[i]].shape);
   }
 
   /// What is added to the adjoint of input i: the rule, traced, or the Jacobian; nothing for zero.
@@ -192,10 +182,7 @@ class Trial {
     } catch (const Unreadable&) {
     } catch (const Error&) {
     }
-    Parts parts;
-    for (std::size_t k = 0; k < inputs_.size(); ++k) parts.push_back(input(k));
-    parts.push_back(adjoint);
-    return jacobian(f_, i, std::move(parts), graph_[inputs_[i]].shape);
+    return pulled_back_by(f_, shape, i);
   }
 
   /// Reads the rule for input i off a tape, as an expression in inputs, output and adjoint.
@@ -209,11 +196,11 @@ class Trial {
       return symbol(adjoint_of(n_), y.shape());
     std::map<std::size_t, Expression> known;
     for (std::size_t k = 0; k < inputs_.size(); ++k)
-      known[TapeReader::find(tape, d.x[k])] = input(k);
-    known[TapeReader::find(tape, y)] = symbol(value_of(n_), y.shape());
-    known[TapeReader::find(tape, d.g)] = symbol(adjoint_of(n_), y.shape());
+      known[TapeReader::find(tape, d.x[k], "equations")] = input(k);
+    known[TapeReader::find(tape, y, "equations")] = symbol(value_of(n_), y.shape());
+    known[TapeReader::find(tape, d.g, "equations")] = symbol(adjoint_of(n_), y.shape());
     known.erase(no_vertex);
-    const std::size_t last = TapeReader::find(tape, result);
+    const std::size_t last = TapeReader::find(tape, result, "equations");
     if (last == no_vertex) throw Unreadable{};
     for (std::size_t n = 0; n <= last; ++n) {
       if (known.contains(n)) continue;

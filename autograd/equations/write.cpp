@@ -10,20 +10,19 @@ namespace algebra {
 
 namespace {
 
-/// A number as p/q with a small q.
-std::optional<std::pair<double, int>> ratio(double value) {
-  for (int q = 1; q <= 4; ++q) {
-    const double p = std::round(value * q);
-    if (p != 0 && std::abs(value * q - p) <= 4e-15 * std::abs(p)) return std::pair{p, q};
-  }
-  return std::nullopt;
+/// The axes of a function over one axis of a matrix, as Σ has them: x for examples, j for what an
+/// example has.
+std::string over(const std::string& subscript, const Expression& e) {
+  if (e.parts().empty() || e.parts()[0].shape().size() != 2) return subscript;
+  if (subscript == "(1,)" || subscript == "(-1,)") return "j";
+  return subscript == "(0,)" || subscript == "(-2,)" ? "x" : subscript;
 }
 
 }  // namespace
 
 std::string Writer::magnitude(double value, std::int64_t examples) const {
   value = std::abs(value) * static_cast<double>(std::max<std::int64_t>(examples, 1));
-  const auto r = ratio(value);
+  const auto r = ratio(value, 4);
   const std::string above = r ? detail::digits(r->first) : detail::digits(value);
   const std::string below = r && r->second > 1 ? detail::digits(r->second) : "";
   const bool plain = !examples && below.empty();
@@ -70,7 +69,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
     case Kind::total: {
       const Expression& inner = e.parts()[0];
       std::string which;
-      if (columns_ && inner.shape().size() == 2 && e->axes.size() == 2)
+      if (columns_ && inner.shape().size() == 2 && inner.shape()[1] == 1 && e->axes.size() == 2)
         which = "j";
       else if (inner.shape().size() == 2 && e->axes.size() == 1)
         which = e->axes[0] == 0 ? "x" : "j";
@@ -80,7 +79,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
     }
     case Kind::broadcast:
     case Kind::reshape:
-      return {applied(e.kind() == Kind::broadcast ? "broadcast" : "reshape", "",
+      return {applied(name(e.kind() == Kind::broadcast ? "broadcast" : "reshape"), "",
                       {part(0, Level::sum), literal(to_string(e.shape()))}),
               Level::atom};
     case Kind::norm:
@@ -101,9 +100,10 @@ Writer::Piece Writer::piece(const Expression& e) const {
       if (last > 1) of += literal("," + std::to_string(e->slot + 1));
       std::vector<std::string> arguments;
       for (std::size_t i = 0; i < last; ++i) arguments.push_back(part(i, Level::sum));
-      return {transposed(applied(lowered(name("J"), of), "", arguments)) + beside() +
-                  part(last, Level::raised),
-              Level::product};
+      return {
+          transposed(applied(lowered(name("J"), of), "", arguments)) + beside() +
+              part(last, e.parts()[last].kind() == Kind::jacobian ? Level::product : Level::raised),
+          Level::product};
     }
   }
   return {};
@@ -154,7 +154,8 @@ Writer::Piece Writer::called(const Expression& e) const {
     std::vector<std::string> arguments;
     for (const std::string& a : form->arguments)
       arguments.push_back(a.starts_with('{') ? argument(a.substr(1), Level::sum) : literal(a));
-    return {applied(name(form->name), e->by_rows ? "" : form->subscript, arguments), Level::atom};
+    return {applied(name(form->name), e->by_rows ? "" : over(form->subscript, e), arguments),
+            Level::atom};
   }
   std::string text, between;
   for (std::size_t i = 0; i < facet.size(); ++i) {

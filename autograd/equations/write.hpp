@@ -63,6 +63,9 @@ class Writer {
   bool columns_;
 };
 
+/// Plain text for LaTeX: what it reads otherwise is escaped, the signs of formulas are set as such.
+std::string latex_text(const std::string& text);
+
 std::unique_ptr<Writer> text_writer(int depth, bool columns);
 std::unique_ptr<Writer> latex_writer(int depth, bool columns);
 std::unique_ptr<Writer> mathml_writer(int depth, bool columns);

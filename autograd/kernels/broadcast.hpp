@@ -59,6 +59,9 @@ class BroadcastPlan {
   /// Each input's stride along a row.
   std::int64_t row_stride(std::size_t input) const noexcept { return row_stride_[input]; }
 
+  /// Elements of the output in a row.
+  std::int64_t row_length() const noexcept { return row_; }
+
   /// Calls f(offsets, at, count) for each row, or what of it lies in [begin, end) of the output:
   /// its place there, its number of elements, and where each input stands.
   template <class F>

@@ -1,6 +1,9 @@
 // Loops that write an array from whole SIMD batches.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
 #include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/simd.hpp"
 
@@ -72,6 +75,48 @@ void map_row(const F& f, std::int64_t n, std::int64_t room, T* out, const In&...
   std::int64_t i = 0;
   for (; i < whole; i += lanes<T>) store<T>(out + i, f(in.at(i)...));
   if (i < n) store_first<T>(out + i, f(in.at(i)...), rest);
+}
+
+/// As map_row, past the cache, all but the lines that the row shares with its neighbours.
+/// finish_streaming() comes before anybody else may read.
+template <class T, class F, class... In>
+[[gnu::flatten]] void stream_row(const F& f, std::int64_t n, T* out, const In&... in) {
+  constexpr std::uintptr_t line = sizeof(Batch<T>);
+  const auto before =
+      static_cast<std::int64_t>((0 - reinterpret_cast<std::uintptr_t>(out)) % line / sizeof(T));
+  std::int64_t i = std::min(n, before);
+  if (i > 0) store_first<T>(out, f(in.at(0)...), i);
+  for (; i + lanes<T> <= n; i += lanes<T>) {
+    (in.fetch(i), ...);
+    stream<T>(out + i, f(in.at(i)...));
+  }
+  if (i < n) store_first<T>(out + i, f(in.at(i)...), n - i);
+}
+
+/// Writes n elements that make(begin, end, to) puts at `to`, range by range: in place or, for a
+/// result that is written past the cache, in a block that is then streamed. `out` is the beginning
+/// of a buffer.
+template <class T, class F>
+void write_blocks(std::int64_t n, T* out, const F& make) {
+  const bool streamed = n * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
+  for_ranges(n, elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+    if (!streamed) return make(begin, end, out + begin);
+    constexpr std::int64_t block = 2048;
+    alignas(64) T made[block];
+    for (; begin < end; begin += block) {
+      const std::int64_t count = std::min(block, end - begin);
+      make(begin, begin + count, made);
+      for (std::int64_t i = 0; i < count; i += lanes<T>) stream(out + begin + i, load(made + i));
+    }
+    finish_streaming();
+  });
+}
+
+/// Whether rows of `length` elements are worth stream_row in a result of n elements.
+template <class T>
+bool streams_rows(std::int64_t n, std::int64_t length) {
+  constexpr auto size = static_cast<std::int64_t>(sizeof(T));
+  return n * size >= streamed_bytes && length * size >= 1024;
 }
 
 }  // namespace xg::kernels

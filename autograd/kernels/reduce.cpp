@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "autograd/kernels/centred.hpp"
 #include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/runs.hpp"
 #include "autograd/storage.hpp"
@@ -131,61 +132,15 @@ void reduce_with(std::int64_t outer, std::int64_t count, std::int64_t inner, con
   });
 }
 
-// Sums over the distances to a centre, which is a reduction itself. Each part is read twice while
-// it is in the cache, and has a centre of its own; the parts are merged.
-template <class V>
-struct Part {
-  V centre, total;
-};
-
-struct SquaredDistances {
-  using Centre = Sum;
-  using Total = Squares;
-  template <class V>
-  static V centre(const V& sum, std::int64_t count) {
-    return sum / constant<V>(static_cast<double>(count));
-  }
-  template <class V>
-  static V origin(const V& centre) {
-    return centre;
-  }
-  // Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample
-  // variances.
-  template <class V>
-  static Part<V> merged(const Part<V>& a, std::int64_t count_a, const Part<V>& b,
-                        std::int64_t count_b) {
-    const double share = static_cast<double>(count_b) / static_cast<double>(count_a + count_b);
-    const V apart = b.centre - a.centre;
-    return {a.centre + apart * constant<V>(share),
-            a.total + b.total + apart * apart * constant<V>(static_cast<double>(count_a) * share)};
-  }
-  template <class V>
-  static V result(const Part<V>& a) {
-    return a.total;
-  }
-};
-
-struct LogSumExp {
-  using Centre = Maximum;
-  using Total = Exponentials;
-  template <class V>
-  static V centre(const V& largest, std::int64_t) {
-    return largest;
-  }
-  // The largest, unless that is infinite itself.
-  template <class V>
-  static V origin(const V& centre) {
-    const V infinity = constant<V>(std::numeric_limits<double>::infinity());
-    return xsimd::select(xsimd::abs(centre) == infinity, V(0), centre);
-  }
-  template <class V>
-  static Part<V> merged(const Part<V>& a, std::int64_t, const Part<V>& b, std::int64_t) {
-    const V largest = Maximum::combine(a.centre, b.centre), from = origin(largest);
-    return {largest, a.total * xsimd::exp(a.centre - from) + b.total * xsimd::exp(b.centre - from)};
-  }
-  template <class V>
-  static V result(const Part<V>& a) {
-    return xsimd::log(a.total) + origin(a.centre);
+// What reductions about a centre give: their results or, if `totals` is set, the parts themselves.
+template <class C, class T>
+struct Results {
+  T* out;
+  T* totals;
+  void write(std::int64_t at, const Part<Batch<T>>& a, std::int64_t count) const {
+    const std::int64_t n = std::min(lanes<T>, count);
+    store_first(out + at, totals ? a.centre : C::result(a), n);
+    if (totals) store_first(totals + at, a.total, n);
   }
 };
 
@@ -203,7 +158,8 @@ struct Distance {
 };
 
 template <class C, class T>
-void reduce_rows_about(std::int64_t outer, std::int64_t count, const T* in, T* out) {
+void reduce_rows_about(std::int64_t outer, std::int64_t count, const T* in,
+                       const Results<C, T>& results) {
   using V = Batch<T>;
   const std::int64_t grain =
       std::max<std::int64_t>(1, elementwise_grain / std::clamp<std::int64_t>(count, 1, run_length));
@@ -214,7 +170,7 @@ void reduce_rows_about(std::int64_t outer, std::int64_t count, const T* in, T* o
         const V centre = C::centre(x.template reduced<typename C::Centre>(), count);
         x.change([origin = C::origin(centre)](const V& v) { return v - origin; });
         const V total = x.template reduced<typename C::Total>();
-        store_first(out + o, C::result(Part<V>{centre, total}), std::min(lanes<T>, end - o));
+        results.write(o, {centre, total}, end - o);
       }
     });
   const std::int64_t runs = (count + run_length - 1) / run_length, parts = outer * runs;
@@ -239,7 +195,7 @@ void reduce_rows_about(std::int64_t outer, std::int64_t count, const T* in, T* o
       all = C::merged(all, run * run_length,
                       Part<V>{load(centres + run * outer + o), load(totals + run * outer + o)},
                       length(run));
-    store_first(out + o, C::result(all), std::min(lanes<T>, outer - o));
+    results.write(o, all, outer - o);
   }
 }
 
@@ -247,16 +203,13 @@ template <class T>
 struct RowDistances {
   Rows<T> rows;
   const T* origin;
-  std::int64_t after;
-  Batch<T> at(std::int64_t r, std::int64_t i) const {
-    __builtin_prefetch(rows.from + (r + after) * rows.stride + i);
-    return rows.at(r, i) - load(origin + i);
-  }
+  Batch<T> at(std::int64_t r, std::int64_t i) const { return rows.at(r, i) - load(origin + i); }
   void fetch(std::int64_t, std::int64_t) const {}
 };
 
 template <class C, class T>
-void reduce_tile_about(std::int64_t count, std::int64_t width, const Rows<T>& rows, T* out) {
+void reduce_tile_about(std::int64_t count, std::int64_t width, const Rows<T>& rows,
+                       std::int64_t first, const Results<C, T>& results) {
   using V = Batch<T>;
   const std::int64_t part_rows = std::clamp<std::int64_t>(elementwise_grain / width, 64, 1024);
   alignas(64) T centre[tile], origin[tile], total[tile], all_centre[tile], all_total[tile];
@@ -269,7 +222,7 @@ void reduce_tile_about(std::int64_t count, std::int64_t width, const Rows<T>& ro
       store(centre + i, at);
       store(origin + i, C::origin(at));
     }
-    reduce_tile<typename C::Total>(n, width, RowDistances<T>{part, origin, n}, total);
+    reduce_tile<typename C::Total>(n, width, RowDistances<T>{part, origin}, total);
     for (std::int64_t i = 0; i < width; i += lanes<T>) {
       Part<V> all{load(centre + i), load(total + i)};
       if (begin > 0)
@@ -279,15 +232,16 @@ void reduce_tile_about(std::int64_t count, std::int64_t width, const Rows<T>& ro
     }
   }
   for (std::int64_t i = 0; i < width; i += lanes<T>)
-    store_first(out + i, C::result(Part<V>{load(all_centre + i), load(all_total + i)}),
-                std::min(lanes<T>, width - i));
+    results.write(first + i, {load(all_centre + i), load(all_total + i)}, width - i);
 }
 
 template <class C, class T>
-void reduce_about(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, T* out) {
-  if (inner == 1) return reduce_rows_about<C>(outer, count, in, out);
+void reduce_about(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in, T* out,
+                  T* totals = nullptr) {
+  const Results<C, T> results{out, totals};
+  if (inner == 1) return reduce_rows_about<C>(outer, count, in, results);
   for_tiles(outer, count, inner, in, out, [&](std::int64_t width, const Rows<T>& rows, T* to) {
-    reduce_tile_about<C>(count, width, rows, to);
+    reduce_tile_about<C>(count, width, rows, to - out, results);
   });
 }
 
@@ -365,7 +319,17 @@ void reduce(Reduction kind, std::int64_t outer, std::int64_t count, std::int64_t
       return reduce_about<SquaredDistances>(outer, count, inner, in, out);
     case Reduction::log_sum_exp:
       return reduce_about<LogSumExp>(outer, count, inner, in, out);
+    case Reduction::maximum_count:
+      return reduce_about<Count<Maximum>>(outer, count, inner, in, out);
+    case Reduction::minimum_count:
+      return reduce_about<Count<Minimum>>(outer, count, inner, in, out);
   }
+}
+
+template <class T>
+void exponentials(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* in,
+                  T* largest, T* sums) {
+  reduce_about<LogSumExp>(outer, count, inner, in, largest, sums);
 }
 
 template <class T>
@@ -381,6 +345,9 @@ void argmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T*
 
 template void argmax(std::int64_t, std::int64_t, std::int64_t, const float*, std::int64_t*);
 template void argmax(std::int64_t, std::int64_t, std::int64_t, const double*, std::int64_t*);
+template void exponentials(std::int64_t, std::int64_t, std::int64_t, const float*, float*, float*);
+template void exponentials(std::int64_t, std::int64_t, std::int64_t, const double*, double*,
+                           double*);
 template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const float*, float*);
 template void reduce(Reduction, std::int64_t, std::int64_t, std::int64_t, const double*, double*);
 

@@ -35,6 +35,12 @@ struct Exponentials : Sum {
     return xsimd::exp(x);
   }
 };
+struct Zeros : Sum {  // how many, NaN among them
+  template <class V>
+  static V of(const V& x) {
+    return one_where<V>((x == V(0)) | is_nan(x));
+  }
+};
 struct Product : Itself {
   using Parts = Product;
   static constexpr double identity = 1;

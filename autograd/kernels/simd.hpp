@@ -103,10 +103,30 @@ V erfc(const V& x) {
     return each_lane(x, [](double one) { return std::erfc(one); });
 }
 
+/// ln(1 + x) for x in [0, 1]. For floats 2 artanh(s) = 2 (s + s³/3 + s⁵/5 + ...) with
+/// s = x / (2 + x) <= 1/3, of which the first term left out is below 2^-29 of the whole.
+template <class V>
+V log1p_of_unit(const V& x) {
+  if constexpr (std::is_same_v<typename V::value_type, float>) {
+    const V s = x / (x + V(2)), square = s * s;
+    V series(1.f / 15);
+    for (const float n : {13.f, 11.f, 9.f, 7.f, 5.f, 3.f, 1.f}) series = series * square + V(1 / n);
+    return (s + s) * series;
+  } else {
+    return xsimd::log1p(x);
+  }
+}
+
 /// Where x is NaN. (In xsimd 8.1, x != x is false there.)
 template <class V>
 auto is_nan(const V& x) {
   return xsimd::isnan(x);
+}
+
+/// -1, 0 or 1; 0 and NaN stay what they are.
+template <class V>
+V sign(const V& x) {
+  return xsimd::select(x > V(0), V(1), xsimd::select(x < V(0), V(-1), x));
 }
 
 /// A batch in a form whose elements the compiler can move about.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "autograd/kernels/runs.hpp"
+#include "autograd/storage.hpp"
 
 namespace xg::kernels {
 namespace {
@@ -23,20 +24,26 @@ struct ExpOf {
   Batch<T> at(std::int64_t i) const { return xsimd::exp(x.at(i)); }
 };
 
+// What is computed on the way to the result stands in `made`, which may be `out`.
 template <class T>
-void softmax_row(bool logarithm, std::int64_t n, std::int64_t room, const T* in, T* out) {
+void softmax_row(bool logarithm, std::int64_t n, std::int64_t room, const T* in, T* made, T* out) {
   using V = Batch<T>;
   const Moving<T> x{in};
-  const Written<T> y{out, room};
+  const Written<T> y{made, room};
   const Fixed<T> largest{reduce_run<Maximum>(n, Ahead<T>{in})};
+  const auto finish = [&](const auto& f, const V& by) {
+    if (made == out)
+      map_row(f, n, room, out, y, Fixed<T>{by});
+    else
+      stream_row(f, n, out, Moving<T>{made}, Fixed<T>{by});
+  };
   const auto minus = [](const V& a, const V& b) { return a - b; };
   if (logarithm) {
-    map_row(minus, n, room, out, x, largest);
-    map_row(minus, n, room, out, y, Fixed<T>{xsimd::log(V(reduce_run<Sum>(n, ExpOf<T>{y})))});
+    map_row(minus, n, room, made, x, largest);
+    finish(minus, xsimd::log(V(reduce_run<Sum>(n, ExpOf<T>{y}))));
   } else {
-    map_row([](const V& a, const V& b) { return xsimd::exp(a - b); }, n, room, out, x, largest);
-    const Fixed<T> total{reduce_run<Sum>(n, y)};
-    map_row([](const V& a, const V& b) { return a / b; }, n, room, out, y, total);
+    map_row([](const V& a, const V& b) { return xsimd::exp(a - b); }, n, room, made, x, largest);
+    finish([](const V& a, const V& b) { return a * b; }, V(1) / V(reduce_run<Sum>(n, y)));
   }
 }
 
@@ -53,7 +60,8 @@ void softmax_short_rows(bool logarithm, ShortRows<T> x, std::int64_t room, T* ou
     x.change([&](const V& v) { return v - shift; });
     x.store_rows(out, room);
   } else {
-    e.change([&](const V& v) { return v / total; });
+    const V inverse = V(1) / total;
+    e.change([&](const V& v) { return v * inverse; });
     e.store_rows(out, room);
   }
 }
@@ -72,7 +80,17 @@ void softmax_rows(bool logarithm, std::int64_t rows, std::int64_t count, const T
       for (; r < end; r += lanes<T>)
         softmax_short_rows(logarithm, ShortRows<T>(in + r * count, end - r, count), room(),
                            out + r * count);
-    for (; r < end; ++r) softmax_row(logarithm, count, room(), in + r * count, out + r * count);
+    if (r >= end) return;
+    if (!streams_rows<T>(rows * count, count)) {
+      for (T* to = out + r * count; r < end; ++r, to += count)
+        softmax_row(logarithm, count, room(), in + r * count, to, to);
+      return;
+    }
+    const BufferRef made(static_cast<std::uint64_t>(count) * sizeof(T));
+    for (; r < end; ++r)
+      softmax_row(logarithm, count, count + lanes<T>, in + r * count,
+                  reinterpret_cast<T*>(made.data()), out + r * count);
+    finish_streaming();
   });
 }
 

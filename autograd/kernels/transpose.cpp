@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "autograd/kernels/parallel.hpp"
-#include "autograd/kernels/simd.hpp"
+#include "autograd/kernels/map.hpp"
 
 namespace xg::kernels {
 namespace {
@@ -46,7 +45,10 @@ void transpose_part(std::int64_t rows, std::int64_t columns, const T* in, std::i
 constexpr std::int64_t tile_rows = 32, tile_columns = 256;
 // Bytes of a result from which on it is written past the cache: less than for a loop that goes
 // straight on, because nothing fetches its lines ahead.
-constexpr std::int64_t streamed_bytes = std::int64_t{4} << 20;
+constexpr std::int64_t streamed_transpose = std::int64_t{4} << 20;
+
+// Where lines of the result are shared between tiles: tall ones, so that few are.
+constexpr std::int64_t tall_rows = 256, tall_columns = 64;
 
 template <class T, bool streamed>
 void transpose_tile(std::int64_t rows, std::int64_t columns, const T* in, std::int64_t in_step,
@@ -63,6 +65,18 @@ void transpose_tile(std::int64_t rows, std::int64_t columns, const T* in, std::i
         transpose_part(height, width, from, in_step, to, out_step);
     }
   if constexpr (streamed) finish_streaming();
+}
+
+// The same past the cache where rows of the result begin anywhere in a line.
+template <class T>
+void transpose_tall_tile(std::int64_t rows, std::int64_t columns, const T* in, std::int64_t in_step,
+                         T* out, std::int64_t out_step) {
+  alignas(64) T made[tall_rows * tall_columns];
+  transpose_tile<T, false>(rows, columns, in, in_step, made, tall_rows);
+  for (std::int64_t c = 0; c < columns; ++c)
+    stream_row([](const Batch<T>& x) { return x; }, rows, out + c * out_step,
+               Moving<T>{made + c * tall_rows});
+  finish_streaming();
 }
 
 }  // namespace
@@ -117,23 +131,27 @@ void permute(const Shape& shape, const Axes& axes, const T* in, T* out) {
   // Rows of `out` are columns of `in`: the axis that is innermost there.
   const auto q = static_cast<std::size_t>(std::find(from.begin(), from.end(), 1) - from.begin());
   const std::int64_t columns = extent[q];
-  const std::int64_t strips = (rows + tile_rows - 1) / tile_rows,
-                     tiles_of_strip = (columns + tile_columns - 1) / tile_columns,
-                     tiles = strips * tiles_of_strip;
   const auto size = static_cast<std::int64_t>(sizeof(T));
-  const bool streamed = total * size >= streamed_bytes && rows * size % 64 == 0;
+  const bool streamed = total * size >= streamed_transpose, whole_lines = rows * size % 64 == 0;
+  const bool tall = streamed && !whole_lines && rows >= tall_rows;
+  const auto transpose_one = tall                      ? transpose_tall_tile<T>
+                             : streamed && whole_lines ? transpose_tile<T, true>
+                                                       : transpose_tile<T, false>;
+  const std::int64_t height = tall ? tall_rows : tile_rows,
+                     width = tall ? tall_columns : tile_columns,
+                     strips = (rows + height - 1) / height,
+                     tiles_of_strip = (columns + width - 1) / width,
+                     tiles = strips * tiles_of_strip;
   for_ranges(total / (rows * columns) * tiles,
-             grain(std::min(rows, tile_rows) * std::min(columns, tile_columns)),
+             grain(std::min(rows, height) * std::min(columns, width)),
              [&](std::int64_t i, std::int64_t end) {
                for (; i < end; ++i) {
                  const auto [source, target] = place(i / tiles, q);
-                 const std::int64_t r = i % tiles / tiles_of_strip * tile_rows;
-                 const std::int64_t c = i % tiles_of_strip * tile_columns;
-                 (streamed ? transpose_tile<T, true>
-                           : transpose_tile<T, false>)(std::min(tile_rows, rows - r),
-                                                       std::min(tile_columns, columns - c),
-                                                       in + source + r * from[0] + c, from[0],
-                                                       out + target + c * to[q] + r, to[q]);
+                 const std::int64_t r = i % tiles / tiles_of_strip * height;
+                 const std::int64_t c = i % tiles_of_strip * width;
+                 transpose_one(std::min(height, rows - r), std::min(width, columns - c),
+                               in + source + r * from[0] + c, from[0], out + target + c * to[q] + r,
+                               to[q]);
                }
              });
 }

@@ -137,7 +137,7 @@ struct Softplus : Unary<Softplus> {
   template <class V>
   V value(const V& x) const {
     // max(x, 0) + ln(1 + e^-|x|): neither term can overflow, and NaN stays.
-    return xsimd::select(x < V(0), V(0), x) + xsimd::log1p(xsimd::exp(-xsimd::abs(x)));
+    return xsimd::select(x < V(0), V(0), x) + kernels::log1p_of_unit(xsimd::exp(-xsimd::abs(x)));
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * sigmoid(r.input(0));
@@ -158,11 +158,11 @@ std::vector<CatalogueEntry> activations() {
 
 }  // namespace ops
 
-Tensor sigmoid(const Tensor& x) { return apply(ops::Sigmoid{}, x); }
-Tensor relu(const Tensor& x) { return apply(ops::Relu{}, x); }
-Tensor leaky_relu(const Tensor& x, double slope) { return apply(ops::LeakyRelu::with(slope), x); }
-Tensor elu(const Tensor& x, double alpha) { return apply(ops::Elu::with(alpha), x); }
-Tensor gelu(const Tensor& x) { return apply(ops::Gelu{}, x); }
-Tensor softplus(const Tensor& x) { return apply(ops::Softplus{}, x); }
+Tensor sigmoid(Operand x) { return apply(ops::Sigmoid{}, x); }
+Tensor relu(Operand x) { return apply(ops::Relu{}, x); }
+Tensor leaky_relu(Operand x, double slope) { return apply(ops::LeakyRelu::with(slope), x); }
+Tensor elu(Operand x, double alpha) { return apply(ops::Elu::with(alpha), x); }
+Tensor gelu(Operand x) { return apply(ops::Gelu{}, x); }
+Tensor softplus(Operand x) { return apply(ops::Softplus{}, x); }
 
 }  // namespace xg

@@ -59,6 +59,12 @@ struct Divide : Binary<Divide> {
   static auto samples() { return binary_samples<Divide>(0.5, 2); }
 };
 
+/// 1 where the first mask holds, 1/2 where only the second does, else 0.
+template <class V, class Mask>
+V share_where(const Mask& wins, const Mask& wins_or_ties) {
+  return xsimd::select(wins, V(1), xsimd::select(wins_or_ties, constant<V>(0.5), V(0)));
+}
+
 /// Written so that a NaN in either input comes out.
 struct Maximum : Binary<Maximum> {
   static constexpr auto name = "maximum";
@@ -70,6 +76,11 @@ struct Maximum : Binary<Maximum> {
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     const Tensor &mine = r.input(i), &other = r.input(1 - i);
     return t * (((mine > other) + (mine >= other)) * 0.5);
+  }
+  template <std::size_t i, class V>
+  V slope(const V& t, const V& a, const V& b) const {
+    const V &mine = i == 0 ? a : b, &other = i == 0 ? b : a;
+    return t * share_where<V>(mine > other, mine >= other);
   }
   std::string equation() const { return "max({0}, {1})"; }
   static auto samples() { return binary_samples<Maximum>(-2, 2); }
@@ -86,6 +97,11 @@ struct Minimum : Binary<Minimum> {
     const Tensor &mine = r.input(i), &other = r.input(1 - i);
     return t * (((mine < other) + (mine <= other)) * 0.5);
   }
+  template <std::size_t i, class V>
+  V slope(const V& t, const V& a, const V& b) const {
+    const V &mine = i == 0 ? a : b, &other = i == 0 ? b : a;
+    return t * share_where<V>(mine < other, mine <= other);
+  }
   std::string equation() const { return "min({0}, {1})"; }
   static auto samples() { return binary_samples<Minimum>(-2, 2); }
 };
@@ -95,7 +111,7 @@ struct Power : Binary<Power> {
   static constexpr Keep keeps = Keep::inputs | Keep::output;
   template <class V>
   V value(const V& a, const V& b) const {
-    return each_lane(a, b);
+    return kernels::pow(a, b);
   }
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     const Tensor &a = r.input(0), &b = r.input(1);
@@ -103,19 +119,13 @@ struct Power : Binary<Power> {
     if (i == 0) return t * (b * pow(where(equal(b, 0), 1, a), b - 1));
     return t * r.output() * log(where(equal(a, 0), 1, a));
   }
-  static auto samples() { return binary_samples<Power>(0.5, 2); }
-
- private:
-  // The C library's: exact where a SIMD exp(b ln a) is not, and right for negative bases.
-  template <class V>
-  static V each_lane(const V& a, const V& b) {
-    using T = typename V::value_type;
-    alignas(64) T x[V::size], y[V::size];
-    a.store_aligned(x);
-    b.store_aligned(y);
-    for (std::size_t i = 0; i < V::size; ++i) x[i] = std::pow(x[i], y[i]);
-    return V::load_aligned(x);
+  template <std::size_t i, class V>
+  V slope(const V& t, const V& a, const V& b) const {
+    const V one(1), zero(0);
+    if constexpr (i == 0) return t * (b * kernels::pow(xsimd::select(b == zero, one, a), b - one));
+    return t * kernels::pow(a, b) * xsimd::log(xsimd::select(a == zero, one, a));
   }
+  static auto samples() { return binary_samples<Power>(0.5, 2); }
 };
 
 struct XLogY : Binary<XLogY> {
@@ -130,6 +140,12 @@ struct XLogY : Binary<XLogY> {
     const Tensor &x = r.input(0), &y = r.input(1);
     if (i == 0) return t * log(y);
     return t * where(equal(x, 0), 0, x / where(equal(x, 0), 1, y));
+  }
+  template <std::size_t i, class V>
+  V slope(const V& t, const V& x, const V& y) const {
+    if constexpr (i == 0) return t * xsimd::log(y);
+    const V zero(0);
+    return t * xsimd::select(x == zero, zero, x / y);
   }
   std::string equation() const { return "{0} ⊙ ln({1})"; }
   static auto samples() { return binary_samples<XLogY>(0.5, 2); }
@@ -206,16 +222,16 @@ std::vector<CatalogueEntry> arithmetic() {
 
 }  // namespace ops
 
-Tensor operator+(const Tensor& a, const Tensor& b) { return apply(ops::Add{}, a, b); }
-Tensor operator-(const Tensor& a, const Tensor& b) { return apply(ops::Subtract{}, a, b); }
-Tensor operator*(const Tensor& a, const Tensor& b) { return apply(ops::Multiply{}, a, b); }
-Tensor operator/(const Tensor& a, const Tensor& b) { return apply(ops::Divide{}, a, b); }
-Tensor operator-(const Tensor& x) { return apply(ops::Negate{}, x); }
-Tensor scale(const Tensor& x, double factor) { return apply(ops::Scale::by(factor), x); }
-Tensor maximum(const Tensor& a, const Tensor& b) { return apply(ops::Maximum{}, a, b); }
-Tensor minimum(const Tensor& a, const Tensor& b) { return apply(ops::Minimum{}, a, b); }
-Tensor pow(const Tensor& a, const Tensor& b) { return apply(ops::Power{}, a, b); }
-Tensor xlogy(const Tensor& x, const Tensor& y) { return apply(ops::XLogY{}, x, y); }
+Tensor operator+(Operand a, Operand b) { return apply(ops::Add{}, a, b); }
+Tensor operator-(Operand a, Operand b) { return apply(ops::Subtract{}, a, b); }
+Tensor operator*(Operand a, Operand b) { return apply(ops::Multiply{}, a, b); }
+Tensor operator/(Operand a, Operand b) { return apply(ops::Divide{}, a, b); }
+Tensor operator-(Operand x) { return apply(ops::Negate{}, x); }
+Tensor scale(Operand x, double factor) { return apply(ops::Scale::by(factor), x); }
+Tensor maximum(Operand a, Operand b) { return apply(ops::Maximum{}, a, b); }
+Tensor minimum(Operand a, Operand b) { return apply(ops::Minimum{}, a, b); }
+Tensor pow(Operand a, Operand b) { return apply(ops::Power{}, a, b); }
+Tensor xlogy(Operand x, Operand y) { return apply(ops::XLogY{}, x, y); }
 
 Tensor scalar_like(const Tensor& like, double value) {
   if (like.defined() && like.dtype() == DType::int64 &&

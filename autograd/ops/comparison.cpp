@@ -40,7 +40,24 @@ struct LessEqual : Relation<LessEqual> {
 template <class C, class T>
 void choose(std::int64_t n, const C* c, std::int64_t sc, const T* a, std::int64_t sa, const T* b,
             std::int64_t sb, T* out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = c[i * sc] != C(0) ? a[i * sa] : b[i * sb];
+  const auto loop = [&](const auto& condition, const auto& first, const auto& second) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = condition(i) != C(0) ? first(i) : second(i);
+  };
+  const auto each = [](const auto* from) { return [from](std::int64_t i) { return from[i]; }; };
+  const auto one = [](const auto* from) { return [v = *from](std::int64_t) { return v; }; };
+  if (n == 0)
+    return;
+  else if (sc == 0)
+    loop(
+        one(c), [&](auto i) { return a[i * sa]; }, [&](auto i) { return b[i * sb]; });
+  else if (sa == 0 && sb == 0)
+    loop(each(c), one(a), one(b));
+  else if (sa == 0)
+    loop(each(c), one(a), each(b));
+  else if (sb == 0)
+    loop(each(c), each(a), one(b));
+  else
+    loop(each(c), each(a), each(b));
 }
 
 struct Where {
@@ -107,13 +124,13 @@ std::vector<CatalogueEntry> comparison() {
 
 }  // namespace ops
 
-Tensor equal(const Tensor& a, const Tensor& b) { return apply(ops::Equal{}, a, b); }
-Tensor not_equal(const Tensor& a, const Tensor& b) { return apply(ops::NotEqual{}, a, b); }
-Tensor operator<(const Tensor& a, const Tensor& b) { return apply(ops::Less{}, a, b); }
-Tensor operator<=(const Tensor& a, const Tensor& b) { return apply(ops::LessEqual{}, a, b); }
-Tensor operator>(const Tensor& a, const Tensor& b) { return apply(ops::Less{}, b, a); }
-Tensor operator>=(const Tensor& a, const Tensor& b) { return apply(ops::LessEqual{}, b, a); }
-Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+Tensor equal(Operand a, Operand b) { return apply(ops::Equal{}, a, b); }
+Tensor not_equal(Operand a, Operand b) { return apply(ops::NotEqual{}, a, b); }
+Tensor operator<(Operand a, Operand b) { return apply(ops::Less{}, a, b); }
+Tensor operator<=(Operand a, Operand b) { return apply(ops::LessEqual{}, a, b); }
+Tensor operator>(Operand a, Operand b) { return apply(ops::Less{}, b, a); }
+Tensor operator>=(Operand a, Operand b) { return apply(ops::LessEqual{}, b, a); }
+Tensor where(Operand condition, Operand a, Operand b) {
   return apply(ops::Where{}, condition, a, b);
 }
 

@@ -5,6 +5,7 @@
 #include "autograd/forward.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/map.hpp"
+#include "autograd/kernels/power.hpp"
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -12,6 +13,20 @@
 namespace xg::ops {
 
 using kernels::constant;
+
+/// f of inputs of one shape and type, element by element.
+template <std::size_t n, class F>
+Tensor map_alike(const std::array<const Tensor*, n>& x, const F& f) {
+  Tensor out = Tensor::uninitialised(x[0]->shape(), x[0]->dtype());
+  visit_floating(out.dtype(), [&]<class T>(T) {
+    [&]<std::size_t... k>(std::index_sequence<k...>) {
+      kernels::map(out.size(), out.exclusive_data<T>(), f,
+                   kernels::Moving<T>{x[k]->template data<T>()}...);
+    }
+    (std::make_index_sequence<n>());
+  });
+  return out;
+}
 
 /// A row of one input gives
 /// - `name`, `symbol`, `keeps`;
@@ -29,8 +44,8 @@ struct Unary {
     require_floating(Self::name, x);
     return x[0].shape();
   }
-  Tensor forward(Inputs x, const Shape& shape) const {
-    return map<1>(shape, {&x[0]}, [this](const auto& v) { return self().value(v); });
+  Tensor forward(Inputs x, const Shape&) const {
+    return map_alike<1>({&x[0]}, [this](const auto& v) { return self().value(v); });
   }
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
     if constexpr (requires(kernels::Batch<double> v) { self().slope(v, v); }) {
@@ -50,8 +65,8 @@ struct Unary {
   const Self& self() const { return static_cast<const Self&>(*this); }
 
   Tensor sloped(const Tensor& t, const Tensor& kept) const {
-    return map<2>(kept.shape(), {&t, &kept},
-                  [this](const auto& a, const auto& v) { return self().slope(a, v); });
+    return map_alike<2>({&t, &kept},
+                        [this](const auto& a, const auto& v) { return self().slope(a, v); });
   }
   // The change of slope(g, kept) is slope(ġ, kept) + g bend(kept) times that of what is kept.
   [[gnu::noinline]] Tensor dual(Tape& tape, const Tensor& g, const Tensor& kept) const {
@@ -60,32 +75,18 @@ struct Unary {
     const Tensor result = sloped(g, kept);
     Tensor tangent;
     if (of_g.defined() && of_kept.defined())
-      tangent = map<4>(kept.shape(), {&of_g, &kept, &g, &of_kept},
-                       [this](const auto& t, const auto& v, const auto& a, const auto& b) {
-                         return self().slope(t, v) + a * b * self().bend(v);
-                       });
+      tangent = map_alike<4>({&of_g, &kept, &g, &of_kept},
+                             [this](const auto& t, const auto& v, const auto& a, const auto& b) {
+                               return self().slope(t, v) + a * b * self().bend(v);
+                             });
     else if (of_kept.defined())
-      tangent = map<3>(
-          kept.shape(), {&kept, &g, &of_kept},
+      tangent = map_alike<3>(
+          {&kept, &g, &of_kept},
           [this](const auto& v, const auto& a, const auto& b) { return a * b * self().bend(v); });
     else if (of_g.defined())
       tangent = sloped(of_g, kept);
     detail::Dual::set_tangent(tape, result, tangent);
     return result;
-  }
-
-  // f of inputs of one shape and type, element by element.
-  template <std::size_t n, class F>
-  static Tensor map(const Shape& shape, const std::array<const Tensor*, n>& x, const F& f) {
-    Tensor out = Tensor::uninitialised(shape, x[0]->dtype());
-    visit_floating(out.dtype(), [&]<class T>(T) {
-      [&]<std::size_t... k>(std::index_sequence<k...>) {
-        kernels::map(out.size(), out.exclusive_data<T>(), f,
-                     kernels::Moving<T>{x[k]->template data<T>()}...);
-      }
-      (std::make_index_sequence<n>());
-    });
-    return out;
   }
 };
 
@@ -137,7 +138,8 @@ void map_broadcast(const F& f, const Tensor& a, const Tensor& b, Tensor& out) {
   });
 }
 
-/// A row of two inputs, which broadcast; as Unary, with `value(a, b)`.
+/// A row of two inputs, which broadcast; as Unary, with `value(a, b)` and, if it is worth it,
+/// `slope<i>(t, a, b)`, which serves where nothing is broadcast.
 template <class Self>
 struct Binary {
   Shape shape(Inputs x) const {
@@ -160,16 +162,24 @@ struct Binary {
     return out;
   }
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    if constexpr (requires(kernels::Batch<double> v) { self().template slope<0>(v, v, v); })
+      if (!Tape::recording() && r.input_shape(0) == g.shape() && r.input_shape(1) == g.shape())
+        return i == 0 ? sloped<0>(g, r) : sloped<1>(g, r);
     return self().differential(i, g, r);
   }
-  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
-    return self().differential(i, t, r);
-  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
   std::string equation() const { return "{0} " + std::string(Self::symbol) + " {1}"; }
 
   static constexpr bool any_dtype = false;
 
  private:
+  template <std::size_t i>
+  Tensor sloped(const Tensor& g, const Record& r) const {
+    return map_alike<3>({&g, &r.input(0), &r.input(1)},
+                        [this](const auto& t, const auto& a, const auto& b) {
+                          return self().template slope<i>(t, a, b);
+                        });
+  }
   const Self& self() const { return static_cast<const Self&>(*this); }
 };
 

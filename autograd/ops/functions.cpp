@@ -37,6 +37,10 @@ struct Sqrt : Unary<Sqrt> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t / (2 * r.output());
   }
+  template <class V>
+  V slope(const V& t, const V& y) const {
+    return t / (y + y);
+  }
   static auto samples() { return unary_samples<Sqrt>(0.5, 2); }
 };
 
@@ -62,6 +66,10 @@ struct Expm1 : Unary<Expm1> {
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * (r.output() + 1);
+  }
+  template <class V>
+  V slope(const V& t, const V& y) const {
+    return t * (y + V(1));
   }
   static auto samples() { return unary_samples<Expm1>(-2, 2); }
 };
@@ -89,6 +97,10 @@ struct Log1p : Unary<Log1p> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t / (r.input(0) + 1);
   }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t / (x + V(1));
+  }
   static auto samples() { return unary_samples<Log1p>(-0.5, 3); }
 };
 
@@ -102,6 +114,10 @@ struct Abs : Unary<Abs> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * sign(r.input(0));
   }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t * kernels::sign(x);
+  }
   std::string equation() const { return "|{0}|"; }
   static auto samples() { return unary_samples<Abs>(-2, 2); }
 };
@@ -111,8 +127,7 @@ struct Sign : Unary<Sign> {
   static constexpr Keep keeps = Keep::nothing;
   template <class V>
   V value(const V& x) const {
-    // 0 and NaN stay what they are.
-    return xsimd::select(x > V(0), V(1), xsimd::select(x < V(0), V(-1), x));
+    return kernels::sign(x);
   }
   Tensor differential(std::size_t, const Tensor&, const Record&) const { return {}; }
   static auto samples() { return unary_samples<Sign>(-2, 2); }
@@ -128,6 +143,10 @@ struct Sin : Unary<Sin> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * cos(r.input(0));
   }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t * xsimd::cos(x);
+  }
   static auto samples() { return unary_samples<Sin>(-3, 3); }
 };
 
@@ -140,6 +159,10 @@ struct Cos : Unary<Cos> {
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return -t * sin(r.input(0));
+  }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return -t * xsimd::sin(x);
   }
   static auto samples() { return unary_samples<Cos>(-3, 3); }
 };
@@ -175,6 +198,10 @@ struct Erf : Unary<Erf> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * (2 * std::numbers::inv_sqrtpi) * exp(-square(r.input(0)));
   }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t * constant<V>(2 * std::numbers::inv_sqrtpi) * xsimd::exp(-(x * x));
+  }
   static auto samples() { return unary_samples<Erf>(-2, 2); }
 };
 
@@ -186,20 +213,17 @@ struct ConstantPower : Unary<ConstantPower> {
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {
-    if (exponent == 0.5) return xsimd::sqrt(x);
-    if (std::trunc(exponent) == exponent && std::abs(exponent) <= 64) {
-      V result(1), factor = x;
-      for (int n = static_cast<int>(std::abs(exponent)); n > 0; n >>= 1, factor *= factor)
-        if (n & 1) result *= factor;
-      return exponent < 0 ? V(1) / result : result;
-    }
-    using T = typename V::value_type;
-    return kernels::each_lane(x, [this](T one) { return std::pow(one, static_cast<T>(exponent)); });
+    return power(x, exponent);
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     if (exponent == 0) return {};
     if (exponent == 1) return t;
     return t * (exponent * pow(r.input(0), exponent - 1));
+  }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    // At the exponent 0 there is no derivative, nor an x that could be to the power -1.
+    return exponent == 0 ? V(0) : t * (constant<V>(exponent) * power(x, exponent - 1));
   }
   std::string equation() const { return "({0})^" + detail::digits(exponent); }
   static auto samples() {
@@ -212,6 +236,19 @@ struct ConstantPower : Unary<ConstantPower> {
     ConstantPower op;
     op.exponent = exponent;
     return op;
+  }
+
+ private:
+  template <class V>
+  static V power(const V& x, double exponent) {
+    if (exponent == 0.5) return xsimd::sqrt(x);
+    if (std::trunc(exponent) == exponent && std::abs(exponent) <= 64) {
+      V result(1), factor = x;
+      for (int n = static_cast<int>(std::abs(exponent)); n > 0; n >>= 1, factor *= factor)
+        if (n & 1) result *= factor;
+      return exponent < 0 ? V(1) / result : result;
+    }
+    return kernels::pow(x, constant<V>(exponent));
   }
 };
 
@@ -233,6 +270,10 @@ struct Clip : Unary<Clip> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     const Tensor& x = r.input(0);
     return t * ((x >= low) * (x <= high));
+  }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t * kernels::one_where<V>((x >= constant<V>(low)) & (x <= constant<V>(high)));
   }
   std::string equation() const { return detail::text("clip({0}, ", low, ", ", high, ")"); }
   static auto samples() {
@@ -258,23 +299,19 @@ std::vector<CatalogueEntry> functions() {
 
 }  // namespace ops
 
-Tensor square(const Tensor& x) { return apply(ops::Square{}, x); }
-Tensor sqrt(const Tensor& x) { return apply(ops::Sqrt{}, x); }
-Tensor exp(const Tensor& x) { return apply(ops::Exp{}, x); }
-Tensor expm1(const Tensor& x) { return apply(ops::Expm1{}, x); }
-Tensor log(const Tensor& x) { return apply(ops::Log{}, x); }
-Tensor log1p(const Tensor& x) { return apply(ops::Log1p{}, x); }
-Tensor abs(const Tensor& x) { return apply(ops::Abs{}, x); }
-Tensor sign(const Tensor& x) { return apply(ops::Sign{}, x); }
-Tensor sin(const Tensor& x) { return apply(ops::Sin{}, x); }
-Tensor cos(const Tensor& x) { return apply(ops::Cos{}, x); }
-Tensor tanh(const Tensor& x) { return apply(ops::Tanh{}, x); }
-Tensor erf(const Tensor& x) { return apply(ops::Erf{}, x); }
-Tensor pow(const Tensor& x, double exponent) {
-  return apply(ops::ConstantPower::with(exponent), x);
-}
-Tensor clip(const Tensor& x, double low, double high) {
-  return apply(ops::Clip::with(low, high), x);
-}
+Tensor square(Operand x) { return apply(ops::Square{}, x); }
+Tensor sqrt(Operand x) { return apply(ops::Sqrt{}, x); }
+Tensor exp(Operand x) { return apply(ops::Exp{}, x); }
+Tensor expm1(Operand x) { return apply(ops::Expm1{}, x); }
+Tensor log(Operand x) { return apply(ops::Log{}, x); }
+Tensor log1p(Operand x) { return apply(ops::Log1p{}, x); }
+Tensor abs(Operand x) { return apply(ops::Abs{}, x); }
+Tensor sign(Operand x) { return apply(ops::Sign{}, x); }
+Tensor sin(Operand x) { return apply(ops::Sin{}, x); }
+Tensor cos(Operand x) { return apply(ops::Cos{}, x); }
+Tensor tanh(Operand x) { return apply(ops::Tanh{}, x); }
+Tensor erf(Operand x) { return apply(ops::Erf{}, x); }
+Tensor pow(Operand x, double exponent) { return apply(ops::ConstantPower::with(exponent), x); }
+Tensor clip(Operand x, double low, double high) { return apply(ops::Clip::with(low, high), x); }
 
 }  // namespace xg

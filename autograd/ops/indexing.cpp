@@ -2,9 +2,12 @@
 // converts tensors.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/copy.hpp"
+#include "autograd/kernels/map.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -249,14 +252,39 @@ struct ScatterAdd {
     return result;
   }
   Tensor forward(Inputs x, const Shape& shape) const {
-    Tensor out = Tensor::full(shape, 0, x[0].dtype());
-    const std::int64_t width = Around(shape, 0).inner;
+    Tensor out = Tensor::uninitialised(shape, x[0].dtype());
+    const std::int64_t width = Around(shape, 0).inner, count = x[1].size();
+    // The rows that go to each place, in their order: those to r are [ends[r - 1], ends[r]).
+    const BufferRef buffer(static_cast<std::uint64_t>(rows + count) * sizeof(std::int64_t));
+    auto* const ends = reinterpret_cast<std::int64_t*>(buffer.data());
+    std::int64_t* const order = ends + rows;
+    std::fill_n(ends, rows, 0);
+    const auto indices = x[1].values<std::int64_t>();
+    for (const std::int64_t index : indices) ++ends[checked_row(name, index, rows)];
+    std::exclusive_scan(ends, ends + rows, ends, std::int64_t{0});
+    for (std::int64_t k = 0; k < count; ++k)
+      order[ends[checked_row(name, indices[static_cast<std::size_t>(k)], rows)]++] = k;
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
-      const T* from = x[0].data<T>();
-      for (const std::int64_t index : x[1].values<std::int64_t>()) {
-        T* to = out.exclusive_data<T>() + checked_row(name, index, rows) * width;
-        for (std::int64_t i = 0; i < width; ++i) to[i] += *from++;
-      }
+      const T* const from = x[0].data<T>();
+      T* const to = out.exclusive_data<T>();
+      const bool streamed = kernels::streams_rows<T>(out.size(), width);
+      kernels::for_runs(rows, width, [&](std::int64_t r) {
+        const std::int64_t first = r == 0 ? 0 : ends[r - 1];
+        T* const sum = to + r * width;
+        const auto begin_with = [&](const auto& in) {
+          const auto itself = [](const auto& v) { return v; };
+          if (!streamed || ends[r] - first > 1)
+            return kernels::map_row(itself, width, width, sum, in);
+          kernels::stream_row(itself, width, sum, in);
+          kernels::finish_streaming();
+        };
+        if (first == ends[r])
+          begin_with(kernels::Fixed<T>{T(0)});
+        else
+          begin_with(kernels::Moving<T>{from + order[first] * width});
+        for (std::int64_t k = first + 1; k < ends[r]; ++k)
+          std::transform(sum, sum + width, from + order[k] * width, sum, std::plus<T>());
+      });
     });
     return out;
   }
@@ -305,9 +333,12 @@ struct OneHot {
     visit_dtype(dtype, [&]<class T>(T) {
       const std::int64_t* const labels = x[0].data<std::int64_t>();
       T* const to = out.exclusive_data<T>();
-      kernels::for_runs(x[0].size(), classes, [&](std::int64_t i) {
-        std::fill_n(to + i * classes, classes, T(0));
-        to[i * classes + labels[i]] = 1;
+      kernels::write_blocks(out.size(), to, [&](std::int64_t begin, std::int64_t end, T* block) {
+        std::fill_n(block, end - begin, T(0));
+        for (std::int64_t i = begin / classes; i * classes < end; ++i) {
+          const std::int64_t one = i * classes + labels[i];
+          if (one >= begin && one < end) block[one - begin] = 1;
+        }
       });
     });
     return out;
@@ -372,22 +403,22 @@ std::vector<CatalogueEntry> indexing() {
 
 }  // namespace ops
 
-Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t stop,
+Tensor slice(Operand x, std::int64_t axis, std::int64_t start, std::int64_t stop,
              std::int64_t step) {
   return apply(ops::Slice{axis, start, stop, step}, x);
 }
-Tensor embed(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t extent,
+Tensor embed(Operand x, std::int64_t axis, std::int64_t start, std::int64_t extent,
              std::int64_t step) {
   return apply(ops::Embed{axis, start, extent, step}, x);
 }
-Tensor take(const Tensor& x, const Tensor& indices) { return apply(ops::Take{}, x, indices); }
-Tensor scatter_add(const Tensor& x, const Tensor& indices, std::int64_t rows) {
+Tensor take(Operand x, Operand indices) { return apply(ops::Take{}, x, indices); }
+Tensor scatter_add(Operand x, Operand indices, std::int64_t rows) {
   return apply(ops::ScatterAdd{rows}, x, indices);
 }
-Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype) {
+Tensor one_hot(Operand labels, std::int64_t classes, DType dtype) {
   return apply(ops::OneHot{classes, dtype}, labels);
 }
-Tensor cast(const Tensor& x, DType dtype) { return apply(ops::Cast{dtype}, x); }
+Tensor cast(Operand x, DType dtype) { return apply(ops::Cast{dtype}, x); }
 
 Tensor zeros(const Shape& shape, DType dtype) { return Tensor::full(shape, 0, dtype); }
 Tensor ones(const Shape& shape, DType dtype) { return Tensor::full(shape, 1, dtype); }

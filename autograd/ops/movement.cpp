@@ -4,6 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/copy.hpp"
+#include "autograd/kernels/map.hpp"
 #include "autograd/kernels/transpose.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
@@ -187,16 +188,32 @@ struct BroadcastTo {
     visit_dtype(x[0].dtype(), [&]<class T>(T) {
       const T* in = x[0].data<T>();
       T* const to_all = out.exclusive_data<T>();
-      if (x[0].size() == 1) return void(std::fill_n(to_all, out.size(), *in));
       const kernels::BroadcastPlan<1> plan(shape, {&x[0].shape()});
-      kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
-        plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
-          if (plan.row_stride(0) == 0)
-            std::fill_n(to_all + at, count, in[offset[0]]);
-          else
-            std::copy_n(in + offset[0], count, to_all + at);
+      const bool streamed = kernels::streams_rows<T>(out.size(), plan.row_length());
+      const auto rows = [&](const auto& copy_row) {
+        kernels::for_ranges(out.size(), kernels::elementwise_grain, [&](auto begin, auto end) {
+          plan.for_each_row(begin, end, [&](const auto& offset, std::int64_t at, auto count) {
+            copy_row(in + offset[0], count, to_all + at);
+          });
+          if (streamed) kernels::finish_streaming();
         });
-      });
+      };
+      const bool repeats = plan.row_stride(0) == 0;  // one number for a row
+      if (streamed)
+        rows([&](const T* from, std::int64_t n, T* to_row) {
+          const auto itself = [](const auto& v) { return v; };
+          if (repeats)
+            kernels::stream_row(itself, n, to_row, kernels::Fixed<T>{*from});
+          else
+            kernels::stream_row(itself, n, to_row, kernels::Moving<T>{from});
+        });
+      else
+        rows([&](const T* from, std::int64_t n, T* to_row) {
+          if (repeats)
+            std::fill_n(to_row, n, *from);
+          else
+            std::copy_n(from, n, to_row);
+        });
     });
     return out;
   }
@@ -309,11 +326,11 @@ std::vector<CatalogueEntry> movement() {
 
 }  // namespace ops
 
-Tensor reshape(const Tensor& x, const Shape& shape) { return apply(ops::Reshape{shape}, x); }
+Tensor reshape(Operand x, const Shape& shape) { return apply(ops::Reshape{shape}, x); }
 
-Tensor permute(const Tensor& x, const Axes& axes) {
+Tensor permute(Operand x, const Axes& axes) {
   // The exchange of the last two axes is left to the operation that need not copy.
-  const std::size_t rank = x.rank();
+  const std::size_t rank = x->rank();
   const auto stays = [&](std::size_t k) { return axes[k] == static_cast<std::int64_t>(k); };
   if (rank >= 2 && axes.size() == rank && axes[rank - 2] == static_cast<std::int64_t>(rank) - 1 &&
       axes[rank - 1] == static_cast<std::int64_t>(rank) - 2) {
@@ -324,46 +341,55 @@ Tensor permute(const Tensor& x, const Axes& axes) {
   return apply(ops::Permute{axes}, x);
 }
 
-Tensor transpose(const Tensor& x) { return apply(ops::Transpose{}, x); }
+Tensor transpose(Operand x) { return apply(ops::Transpose{}, x); }
 
-Tensor squeeze(const Tensor& x, const Axes& axes) {
-  Axes gone;
-  for (const std::int64_t axis : normalise_axes("squeeze", axes, x.rank())) {
-    if (x.shape()[static_cast<std::size_t>(axis)] == 1)
-      gone.push_back(axis);
-    else if (!axes.empty())
-      throw ShapeError(detail::text("[squeeze] axis ", axis, " of ", x.shape(), " is not 1"));
-  }
-  return reshape(x, reduced_shape(x.shape(), gone, false));
-}
-
-Tensor expand_dims(const Tensor& x, std::int64_t axis) {
-  return reshape(x, x.shape().with_inserted(normalise_axis("expand_dims", axis, x.rank() + 1), 1));
-}
-
-Tensor broadcast_to(const Tensor& x, const Shape& shape) {
-  return x.defined() && x.shape() == shape ? x : apply(ops::BroadcastTo{shape}, x);
+Tensor squeeze(Operand x, const Axes& axes) {
+  const Shape& shape = x->shape();
+  return detail::located(x.place(), [&] {
+    Axes gone;
+    for (const std::int64_t axis : normalise_axes("squeeze", axes, shape.size())) {
+      if (shape[static_cast<std::size_t>(axis)] == 1)
+        gone.push_back(axis);
+      else if (!axes.empty())
+        throw ShapeError(detail::text("[squeeze] axis ", axis, " of ", shape, " is not 1"));
+    }
+    return reshape(x, reduced_shape(shape, gone, false));
+  });
 }
 
-Tensor concatenate(std::span<const Tensor> parts, std::int64_t axis) {
-  return xg::apply(ops::Concatenate{axis}, parts);
-}
-Tensor concatenate(std::initializer_list<Tensor> parts, std::int64_t axis) {
-  return concatenate(std::span<const Tensor>(parts.begin(), parts.size()), axis);
+Tensor expand_dims(Operand x, std::int64_t axis) {
+  const Shape& shape = x->shape();
+  return detail::located(x.place(), [&] {
+    return reshape(x,
+                   shape.with_inserted(normalise_axis("expand_dims", axis, shape.size() + 1), 1));
+  });
 }
 
-Tensor stack(std::span<const Tensor> parts, std::int64_t axis) {
-  std::vector<Tensor> expanded;
-  for (const Tensor& part : parts) {
-    if (part.shape() != parts[0].shape())
-      throw ShapeError(
-          detail::text("[stack] shapes differ: ", parts[0].shape(), " and ", part.shape()));
-    expanded.push_back(expand_dims(part, axis));
-  }
-  return concatenate(expanded, axis);
+Tensor broadcast_to(Operand x, const Shape& shape) {
+  return x->defined() && x->shape() == shape ? x.tensor() : apply(ops::BroadcastTo{shape}, x);
 }
-Tensor stack(std::initializer_list<Tensor> parts, std::int64_t axis) {
-  return stack(std::span<const Tensor>(parts.begin(), parts.size()), axis);
+
+Tensor concatenate(std::span<const Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return xg::apply(ops::Concatenate{axis}, parts, place);
+}
+Tensor concatenate(std::initializer_list<Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return concatenate(std::span<const Tensor>(parts.begin(), parts.size()), axis, place);
+}
+
+Tensor stack(std::span<const Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return detail::located(place, [&] {
+    std::vector<Tensor> expanded;
+    for (const Tensor& part : parts) {
+      if (part.shape() != parts[0].shape())
+        throw ShapeError(
+            detail::text("[stack] shapes differ: ", parts[0].shape(), " and ", part.shape()));
+      expanded.push_back(expand_dims(part, axis));
+    }
+    return concatenate(expanded, axis);
+  });
+}
+Tensor stack(std::initializer_list<Tensor> parts, std::int64_t axis, SourceLocation place) {
+  return stack(std::span<const Tensor>(parts.begin(), parts.size()), axis, place);
 }
 
 }  // namespace xg

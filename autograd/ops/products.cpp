@@ -298,7 +298,9 @@ std::vector<CatalogueEntry> products() {
 
 }  // namespace ops
 
-Tensor matmul(const Tensor& a, const Tensor& b) {
+namespace {
+
+Tensor checked_matmul(const Tensor& a, const Tensor& b) {
   const Tensor* const operands[] = {&a, &b};
   detail::check_defined("matmul", Inputs(operands, 2));
   if (a.rank() == 0 || b.rank() == 0)
@@ -323,9 +325,17 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return squeeze(product, gone);
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  if (x.rank() == 0 || x.rank() == 2) return apply(ops::Linear{}, x, weight, bias);
-  return ops::over_rows(x, [&](const Tensor& rows) { return linear(rows, weight, bias); });
+}  // namespace
+
+Tensor matmul(Operand a, Operand b) {
+  return detail::located(a.place(), [&] { return checked_matmul(a, b); });
+}
+
+Tensor linear(Operand x, Operand weight, Operand bias) {
+  if (x->rank() == 0 || x->rank() == 2) return apply(ops::Linear{}, x, weight, bias);
+  return detail::located(x.place(), [&] {
+    return ops::over_rows(x, [&](const Tensor& rows) { return linear(rows, weight, bias); });
+  });
 }
 
 }  // namespace xg

@@ -4,10 +4,13 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "autograd/catalogue.hpp"
+#include "autograd/kernels/others.hpp"
 #include "autograd/kernels/reduce.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/grouped.hpp"
 #include "autograd/ops/samples.hpp"
 
 namespace xg {
@@ -16,46 +19,10 @@ namespace {
 
 using kernels::Reduction;
 
-/// A tensor seen as (outer, count, inner), to be reduced over the middle axis.
-struct Grouped {
-  std::int64_t outer = 1, count = 1, inner = 1;
-  Tensor moved;  // instead of the tensor itself, if its axes had to be moved
-};
-
-/// Reduced axes that do not stand together are first moved to the end.
-Grouped group(const Tensor& x, const Axes& axes) {
-  Grouped result;
-  const Shape& shape = x.shape();
-  bool together = true, after = false;
-  std::size_t next = 0;  // of the axes, which are ascending
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (next < axes.size() && axes[next] == static_cast<std::int64_t>(i)) {
-      ++next;
-      result.count *= shape[i];
-      together = together && !(after && shape[i] != 1);
-    } else {
-      const bool before = result.count == 1;
-      (before ? result.outer : result.inner) *= shape[i];
-      after = after || (!before && shape[i] != 1);
-    }
-  }
-  if (together) return result;
-  Axes order;
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    if (std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) == axes.end())
-      order.push_back(static_cast<std::int64_t>(i));
-  for (const std::int64_t axis : axes) order.push_back(axis);
-  const NoRecording scope;
-  result.moved = permute(x, order);
-  result.outer *= result.inner;
-  result.inner = 1;
-  return result;
-}
-
 Tensor reduce(Reduction kind, const Tensor& x, const Axes& axes, const Shape& shape) {
   Tensor out = Tensor::uninitialised(shape, x.dtype());
-  const Grouped g = group(x, axes);
-  const Tensor& from = g.moved.defined() ? g.moved : x;
+  Grouped g = group(x.shape(), axes);
+  const Tensor from = brought_together(g, x, axes);
   visit_floating(x.dtype(), [&]<class T>(T) {
     kernels::reduce(kind, g.outer, g.count, g.inner, from.data<T>(), out.exclusive_data<T>());
   });
@@ -95,6 +62,13 @@ struct Over {
   }
   double flops(const Record& r) const {
     return static_cast<double>(element_count(r.input_shape(0)));
+  }
+  /// How the kernels see the input, if they can as it stands and nobody records: then a derivative
+  /// may be a loop of its own instead of tensor operations.
+  std::optional<Grouped> unrecorded(const Record& r) const {
+    const Grouped grouped = group(r.input_shape(0), normalised(r.input_shape(0)));
+    if (Tape::recording() || !grouped.together) return {};
+    return grouped;
   }
   /// The sum over the reduced axes, in the output's shape.
   Tensor collected(const Tensor& t) const { return sum(t, axes, keepdims); }
@@ -194,7 +168,13 @@ struct Var : Over<Var> {
   }
   // 2 (x − mean) / (n − ddof); what the mean itself contributes sums to zero.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
-    return expanded(g, r) * slope(r.input(0));
+    const Tensor& x = r.input(0);
+    if (const auto grouped = unrecorded(r))
+      return spread(
+          *grouped,
+          [](const auto& v, const auto& centre, const auto& by) { return (v - centre) * by; }, x,
+          mean(x, axes), scale(g, 2 / divisor(x.shape())));
+    return expanded(g, r) * slope(x);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return collected(t * slope(r.input(0)));
@@ -240,7 +220,16 @@ struct Prod : Over<Prod> {
     return reduce(Reduction::product, x[0], normalised(x[0].shape()), shape);
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
-    return expanded(g, r) * slope(r.input(0));
+    const Tensor& x = r.input(0);
+    if (const auto grouped = unrecorded(r)) {
+      Tensor out = Tensor::uninitialised(x.shape(), x.dtype());
+      visit_floating(x.dtype(), [&]<class T>(T) {
+        kernels::products_of_others(grouped->outer, grouped->count, grouped->inner, x.data<T>(),
+                                    g.data<T>(), out.exclusive_data<T>());
+      });
+      return out;
+    }
+    return expanded(g, r) * slope(x);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return collected(t * slope(r.input(0)));
@@ -282,6 +271,15 @@ struct Extreme : Over<Self> {
     return reduce(Self::kind, x[0], this->normalised(x[0].shape()), shape);
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    if (const auto grouped = this->unrecorded(r)) {
+      const auto share_of = [](const auto& x, const auto& extreme, const auto& part) {
+        using V = std::decay_t<decltype(x)>;
+        return part * kernels::one_where<V>(x == extreme);
+      };
+      const Axes reduced = this->normalised(r.input_shape(0));
+      const Tensor ties = reduce(Self::count, r.input(0), reduced, r.output_shape());
+      return spread(*grouped, share_of, r.input(0), r.output(), g / ties);
+    }
     return this->expanded(g, r) * share(r);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
@@ -297,11 +295,11 @@ struct Extreme : Over<Self> {
 
 struct Max : Extreme<Max> {
   static constexpr auto name = "max", symbol = "max";
-  static constexpr Reduction kind = Reduction::maximum;
+  static constexpr Reduction kind = Reduction::maximum, count = Reduction::maximum_count;
 };
 struct Min : Extreme<Min> {
   static constexpr auto name = "min", symbol = "min";
-  static constexpr Reduction kind = Reduction::minimum;
+  static constexpr Reduction kind = Reduction::minimum, count = Reduction::minimum_count;
 };
 
 struct ArgMax : Over<ArgMax> {
@@ -315,10 +313,12 @@ struct ArgMax : Over<ArgMax> {
   }
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, DType::int64);
-    const Grouped g = group(x[0], normalised(x[0].shape()));
+    const Axes reduced = normalised(x[0].shape());
+    Grouped g = group(x[0].shape(), reduced);
+    const Tensor from = brought_together(g, x[0], reduced);
     visit_floating(x[0].dtype(), [&]<class T>(T) {
-      const T* const from = (g.moved.defined() ? g.moved : x[0]).template data<T>();
-      kernels::argmax(g.outer, g.count, g.inner, from, out.exclusive_data<std::int64_t>());
+      kernels::argmax(g.outer, g.count, g.inner, from.data<T>(),
+                      out.exclusive_data<std::int64_t>());
     });
     return out;
   }
@@ -334,6 +334,15 @@ struct LogSumExp : Over<LogSumExp> {
     return reduce(Reduction::log_sum_exp, x[0], normalised(x[0].shape()), shape);
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    if (const auto grouped = unrecorded(r)) {
+      const auto weight = [](const auto& x, const auto& largest, const auto& part) {
+        return part * xsimd::exp(x - largest);
+      };
+      const Tensor& x = r.input(0);
+      const auto [largest, sums] = exponentials(*grouped, x, g.shape());
+      const Tensor nothing = equal(largest, -std::numeric_limits<double>::infinity());
+      return spread(*grouped, weight, x, where(nothing, 0, largest), g / where(nothing, 1, sums));
+    }
     return expanded(g, r) * weights(r);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
@@ -362,35 +371,37 @@ std::vector<CatalogueEntry> reductions() {
 
 }  // namespace ops
 
-Tensor sum(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor sum(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Sum::over(axes, keepdims), x);
 }
-Tensor squared_norm(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor squared_norm(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::SquaredNorm::over(axes, keepdims), x);
 }
-Tensor mean(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor mean(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Mean::over(axes, keepdims), x);
 }
-Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double ddof) {
+Tensor var(Operand x, const Axes& axes, bool keepdims, double ddof) {
   return apply(ops::Var::with(axes, keepdims, ddof), x);
 }
-Tensor prod(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor prod(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Prod::over(axes, keepdims), x);
 }
-Tensor max(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor max(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Max::over(axes, keepdims), x);
 }
-Tensor min(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor min(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::Min::over(axes, keepdims), x);
 }
-Tensor argmax(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor argmax(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::ArgMax::over(axes, keepdims), x);
 }
-Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
+Tensor logsumexp(Operand x, const Axes& axes, bool keepdims) {
   return apply(ops::LogSumExp::over(axes, keepdims), x);
 }
 
-Tensor sum_to(const Tensor& x, const Shape& shape) {
+namespace {
+
+Tensor checked_sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   const std::size_t lead = x.rank() - std::min(x.rank(), shape.size());
   if (lead == 1 && std::equal(shape.begin(), shape.end(), x.shape().begin() + 1)) return sum(x, 0);
@@ -404,6 +415,12 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     throw ShapeError(detail::text("[sum_to] ", x.shape(), " is not a broadcast of ", shape));
   if (axes.size() == lead) return sum(x, axes);
   return reshape(sum(x, axes, true), shape);
+}
+
+}  // namespace
+
+Tensor sum_to(Operand x, const Shape& shape) {
+  return detail::located(x.place(), [&] { return checked_sum_to(x, shape); });
 }
 
 }  // namespace xg

@@ -1,12 +1,28 @@
 // The softmax and its logarithm.
+#include <optional>
+
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/softmax.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/grouped.hpp"
 #include "autograd/ops/samples.hpp"
 
 namespace xg {
 namespace ops {
 namespace {
+
+/// What a softmax over axes that stand together is made from.
+struct Parts {
+  Grouped grouped;
+  Tensor largest, sums;
+
+  static std::optional<Parts> of(const Tensor& x, const Axes& axes) {
+    const Grouped g = group(x.shape(), normalise_axes("softmax", axes, x.rank()));
+    if (!g.together) return {};
+    const auto [largest, sums] = exponentials(g, x, Shape{g.outer * g.inner});
+    return Parts{g, largest, sums};
+  }
+};
 
 template <class Self>
 struct Normalised {
@@ -68,6 +84,12 @@ struct Softmax : Normalised<Softmax> {
     if (x[0].size() == 0) return detach(x[0]);
     if (is_of_rows(shape)) return rows(false, x[0]);
     const NoRecording scope;
+    if (const auto parts = Parts::of(x[0], axes)) {
+      const auto share = [](const auto& v, const auto& largest, const auto& inverse) {
+        return xsimd::exp(v - largest) * inverse;
+      };
+      return spread(parts->grouped, share, x[0], parts->largest, 1 / parts->sums);
+    }
     const Tensor e = exp(x[0] - max(x[0], axes, true));
     return e / sum(e, axes, true);
   }
@@ -86,6 +108,12 @@ struct LogSoftmax : Normalised<LogSoftmax> {
     if (x[0].size() == 0) return detach(x[0]);
     if (is_of_rows(shape)) return rows(true, x[0]);
     const NoRecording scope;
+    if (const auto parts = Parts::of(x[0], axes)) {
+      const auto below = [](const auto& v, const auto& largest, const auto& shift) {
+        return v - largest - shift;
+      };
+      return spread(parts->grouped, below, x[0], parts->largest, log(parts->sums));
+    }
     const Tensor shifted = x[0] - max(x[0], axes, true);
     return shifted - log(sum(exp(shifted), axes, true));
   }
@@ -103,9 +131,7 @@ std::vector<CatalogueEntry> softmaxes() { return {entry<Softmax>(), entry<LogSof
 
 }  // namespace ops
 
-Tensor softmax(const Tensor& x, const Axes& axes) { return apply(ops::Softmax::over(axes), x); }
-Tensor log_softmax(const Tensor& x, const Axes& axes) {
-  return apply(ops::LogSoftmax::over(axes), x);
-}
+Tensor softmax(Operand x, const Axes& axes) { return apply(ops::Softmax::over(axes), x); }
+Tensor log_softmax(Operand x, const Axes& axes) { return apply(ops::LogSoftmax::over(axes), x); }
 
 }  // namespace xg

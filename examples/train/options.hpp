@@ -13,7 +13,7 @@
 
 struct Options {
   std::string dataset = "digits", data_dir, activation = "sigmoid", cost = "quadratic";
-  std::string init = "scaled-normal", dtype = "float32", log;
+  std::string init = "scaled-normal", dtype = "float32", log, report;
   std::vector<std::int64_t> layers;  // empty: the data's inputs, 30, its classes
   std::int64_t epochs = 30, batch_size = 10;
   double learning_rate = 3.0;
@@ -66,6 +66,9 @@ inline std::optional<int> parse(int argc, char** argv, Options& o) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", o.seed, "of the starting weights and the order of the examples");
   app.add_option("--log", o.log, "file for one JSON line an epoch");
+  app.add_option("--report", o.report,
+                 "folder for a page, index.html, on the training: curves, gradients, weights, "
+                 "mistakes, equations; needs the program gnuplot (Debian: gnuplot-nox)");
   try {
     app.parse(argc, argv);
     if (o.dataset == "mnist" && o.data_dir.empty())

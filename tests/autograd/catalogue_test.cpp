@@ -282,6 +282,27 @@ TEST_CASE("gradients can be differentiated again", "[catalogue]") {
   });
 }
 
+TEST_CASE("gradients do not depend on whether they are recorded", "[catalogue]") {
+  const auto compare = [](const Function& f, double tolerance) {
+    if (!f.differentiable()) return;
+    const std::vector<Tensor> plain = f.gradients(f.inputs);
+    const Tape tape;
+    const std::vector<Tensor> recorded = f.gradients(f.inputs);
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      CHECK(difference(plain[i], recorded[i], tolerance, tolerance) == "");
+  };
+  for_each_function([&](const Function& f) { compare(f, 1e-12); });
+  for (const CatalogueEntry& entry : catalogue())
+    for (const Example& sample : entry.at_size(200'000)) {
+      INFO(describe(entry, sample));
+      Function f(sample);
+      compare(f, 1e-11);
+      for (Tensor& x : f.inputs) x = cast(x, DType::float32);
+      if (f.weights.defined()) f.weights = cast(f.weights, f.value(f.inputs).dtype());
+      compare(f, 2e-5);
+    }
+}
+
 TEST_CASE("one tensor can be all inputs of an operation", "[catalogue]") {
   std::size_t checked = 0;
   for_each_function([&](const Function& f) {

@@ -172,9 +172,64 @@ TEST_CASE("equations: softmax is not marked as an elementwise layer") {
   const Tape tape;
   const std::vector<Tensor> leaves{m.x, m.d.weight, m.d.bias, m.y};
   Equations e = require_true(nn::log_likelihood_cost(m.d(m.x), m.y), leaves);
-  CHECK(by_name(*e.example).at("δ^1") == "exp(log_softmax(z^1)) ⊙ (Σ y) − y");
+  CHECK(by_name(*e.example).at("δ^1") == "softmax(z^1) ⊙ (Σ y) − y");
+  CHECK_THAT(e.text(true), ContainsSubstring("[exp(log_softmax(u)) = softmax(u)]"));
   e = require_true(-mean(sum(m.y * log(softmax(m.d(m.x))), 1)), {m.x, m.d.weight, m.d.bias, m.y});
   CHECK(by_name(*e.example).at("δ^1") == "softmax(z^1) ⊙ (Σ y) − y");
+}
+
+TEST_CASE("equations: a function that is only called log_softmax is not one") {
+  const Data m;
+  for (const char* name : {"log_softmax_(-1,)({0})", "log_softmax_(5,)({0})"}) {
+    const Tape tape;
+    const Tensor z = m.e(exp(apply(Claims{name}, m.d(m.x))));
+    const Equations e = require_true(nn::quadratic_cost(z, m.y),
+                                     {m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, m.y});
+    CHECK(by_name(*e.example).at("a^1") == "exp(log_softmax(z^1))");
+  }
+}
+
+TEST_CASE("equations: a linear output layer is one of the book's") {
+  const Data m;
+  const Tape tape;
+  const std::vector<Tensor> leaves{m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, m.y};
+  const Tensor a = sigmoid(m.d(m.x)), z = m.e(a);
+  auto text = by_name(*require_true(nn::quadratic_cost(z, m.y), leaves).example);
+  CHECK(text.at("a^2") == "z^2");
+  CHECK(text.at("C") == "½‖a^2 − y‖²");
+  CHECK(text.at("δ^2") == "a^2 − y BP1");
+  CHECK(text.at("δ^1") == "((w^2)ᵀ δ^2) ⊙ σ'(z^1) BP2");
+  // A cost with a function of its own around z leaves open what the outputs are.
+  for (const Tensor& loss :
+       {nn::sigmoid_cross_entropy_cost(z, m.y), nn::log_likelihood_cost(z, m.y)}) {
+    text = by_name(*require_true(loss, leaves).example);
+    CHECK_FALSE(text.contains("a^2"));
+    CHECK_THAT(text.at("δ^2"), !ContainsSubstring("BP"));
+  }
+  text = by_name(
+      *require_true(nn::quadratic_cost(m.d(m.x), m.y), {m.x, m.d.weight, m.d.bias, m.y}).example);
+  CHECK(text.at("δ^1") == "a^1 − y BP1");
+}
+
+TEST_CASE("equations: a sum over examples is not read as an average") {
+  const Data m;
+  const std::vector<Tensor> leaves{m.x, m.d.weight, m.d.bias, m.y};
+  const auto found = [&](double factor) {
+    const Tape tape;
+    return require_true(squared_norm(sigmoid(m.d(m.x)) - m.y) * factor, leaves);
+  };
+  for (const double factor : {0.5, 1.0, 3.0}) {
+    const Equations e = found(factor);
+    CHECK(e.refusal ==
+          "the loss is a sum over the m = 4 examples and not an average; divide it by m");
+    CHECK_THAT(e.text(), !ContainsSubstring("/m"));
+  }
+  CHECK(by_name(found(0.5).batch).at("C") == "½‖A^1 − Y‖²");
+  for (const double factor : {1.0 / 8, 1.0 / 4, 3.0 / 4, 0.07}) CHECK(found(factor).example);
+  const Tape tape;
+  const Tensor a = sigmoid(m.d(m.x));
+  const Tensor loss = nn::quadratic_cost(a, m.y) + sum(square(a));
+  CHECK_FALSE(require_true(loss, leaves).example);
 }
 
 TEST_CASE("equations: a term of the weights alone is the same for every example") {
@@ -267,7 +322,7 @@ TEST_CASE("equations: the inputs may be the targets") {
   const Tape tape;
   const Tensor loss = nn::quadratic_cost(m.d(m.x), m.x);
   const auto text = by_name(*require_true(loss, {m.x, m.d.weight, m.d.bias}).example);
-  CHECK(text.at("C") == "½‖z^1 − a^0‖²");
+  CHECK(text.at("C") == "½‖a^1 − a^0‖²");
 }
 
 TEST_CASE("equations: one example without a batch, and inputs that are looked up") {
@@ -371,11 +426,17 @@ TEST_CASE("equations: the pages are well formed") {
     }
     CHECK(open.empty());
     CHECK_THAT(page, !ContainsSubstring("http") && ContainsSubstring("<math"));
+    // A browser drops bare text within a formula.
+    CHECK_FALSE(std::regex_search(page, std::regex("(<mrow>|</m[a-z]+>)[^<\n]")));
     for (const bool proofs : {false, true}) {
       const std::string latex = e.latex(proofs);
       CHECK(std::count(latex.begin(), latex.end(), '{') ==
             std::count(latex.begin(), latex.end(), '}'));
       CHECK_THAT(latex, ContainsSubstring("\\begin{align*}"));
+      // What pdflatex reads without further packages.
+      CHECK(std::all_of(latex.begin(), latex.end(), [](char c) { return (c & 0x80) == 0; }));
+      CHECK_FALSE(std::regex_search(latex, std::regex("penalty[0-9]+[^0-9 ]")));  // reads on
+      CHECK((latex.find("\\begin{list}") != std::string::npos) == proofs);
     }
   }
   CHECK_THAT(equations(loss).latex(),

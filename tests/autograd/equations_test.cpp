@@ -81,6 +81,9 @@ TEST_CASE("equations: the book's network gives the book's equations") {
                                             "∂C/∂w^1 = δ^1 (a^0)ᵀ BP4",
                                             "∂C/∂w^2 = δ^2 (a^1)ᵀ BP4",
                                         });
+  const DerivationStep& raw = e.example->backward[1].steps[0];
+  REQUIRE(raw.identity == "the chain rule");
+  REQUIRE(to_string(raw.result) == "J_sigmoid(Z^1)ᵀ J_linear,1(A^1, w^2, b^2)ᵀ Δ^2");
   const Reading batch = folded(e.batch, e.depth);
   REQUIRE(lines(batch.forward) == std::vector<std::string>{
                                       "A^0 = X",

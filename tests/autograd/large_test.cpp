@@ -42,6 +42,25 @@ TEMPLATE_TEST_CASE("results that are written past the cache", "[large]", float, 
   CHECK(wrong<TestType>(2 - x, expect([](TestType v) { return 2 - v; })) == 0);
 }
 
+TEST_CASE("rows that are written past the cache and begin anywhere in a line", "[large]") {
+  constexpr std::int64_t rows = 2101, columns = 4099;  // more than 32 MiB of float32
+  const Tensor x = numbers({rows, columns}, -3, 3, 1, DType::float32);
+  const auto part = [](const Tensor& t) { return slice(t, 0, 1000, 1009); };
+  const Tensor row = slice(x, 0, 5, 6), column = slice(x, 1, 7, 8);
+  const View<float> vx(x), vr(row), vc(column);
+  CHECK(wrong<float>(broadcast_to(row, x.shape()), [&](auto, auto c) { return vr(c); }) == 0);
+  CHECK(wrong<float>(broadcast_to(column, x.shape()), [&](auto r, auto) { return vc(r); }) == 0);
+  CHECK(identical(part(softmax(x)), softmax(part(x))));
+  CHECK(identical(part(log_softmax(x)), log_softmax(part(x))));
+  Tensor places = arange(rows);  // none at the even ones, two or one at the others
+  for (std::int64_t i = 0; i < rows; ++i) places.exclusive_data<std::int64_t>()[i] = i / 2 * 2 + 1;
+  CHECK(wrong<float>(scatter_add(x, places, rows + 1), [&](auto r, auto c) {
+          return r % 2 == 0 ? 0.f : vx(r - 1, c) + (r < rows ? vx(r, c) : 0.f);
+        }) == 0);
+  CHECK(wrong<float>(one_hot(arange(rows), columns),
+                     [](auto r, auto c) { return c == r ? 1.f : 0.f; }) == 0);
+}
+
 TEMPLATE_TEST_CASE("large tensors broadcast", "[large]", float, double) {
   constexpr DType dtype = dtype_of<TestType>;
   for (const auto& [rows, columns] : {std::pair<std::int64_t, std::int64_t>{20011, 10},

@@ -12,7 +12,7 @@ using namespace xg::test;
 namespace {
 
 using Group = std::vector<double>;  // the elements of one reduction, in row-major order
-using Reduction = Tensor (*)(const Tensor&, const Axes&, bool);
+using Reduction = Tensor (*)(Operand, const Axes&, bool);
 
 double naive_sum(const Group& g) {
   long double total = 0;
@@ -47,7 +47,7 @@ double naive_logsumexp(const Group& g) {
   return std::log(total);
 }
 
-Tensor variance(const Tensor& x, const Axes& axes, bool keepdims) { return var(x, axes, keepdims); }
+Tensor variance(Operand x, const Axes& axes, bool keepdims) { return var(x, axes, keepdims); }
 
 struct Row {
   const char* name;

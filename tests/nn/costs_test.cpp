@@ -6,7 +6,7 @@ using namespace xg;
 
 namespace {
 
-using Cost = Tensor (*)(const Tensor&, const Tensor&);
+using Cost = Tensor (*)(Operand, Operand);
 const Tensor y{{1., 0., 0.}, {0., 0., 1.}};
 
 }  // namespace

@@ -159,3 +159,41 @@ TEST_CASE("copy_parameters copies between modules of one structure") {
   REQUIRE_ERROR(nn::copy_parameters(narrow, wide), ShapeError,
                 "parameter 'weight' has the shape (3, 5), what came has (3, 4)");
 }
+
+namespace {
+
+struct Misfit : nn::Module {
+  nn::Dense hidden{4, 3}, output{5, 2};
+  nn::Members members() const override { return {{"hidden", hidden}, {"output", output}}; }
+  Tensor forward(const Tensor& x) const override { return output(sigmoid(hidden(x))); }
+};
+
+struct Around : nn::Module {
+  Misfit part;
+  nn::Members members() const override { return {{"part", part}}; }
+  Tensor forward(const Tensor& x) const override { return part(x); }
+};
+
+}  // namespace
+
+TEST_CASE("errors within modules name the module by its path, and its call", "[module]") {
+  const Around net;
+  const Scope scope("encoder");
+  std::string error;
+  try {
+    net(ones({6, 4}, DType::float32));
+  } catch (const ShapeError& e) {
+    error = e.what();
+  }
+  INFO(error);
+  CHECK(error.find("module_test.cpp:") != std::string::npos);
+  CHECK(error.ends_with("\n  in encoder.Around.part.output"));
+  const nn::Sequential chain{nn::Dense{4, 3}, sigmoid, nn::Dense{5, 2}};
+  REQUIRE_ERROR(chain(ones({6, 4}, DType::float32)), ShapeError, "in encoder.Sequential.2");
+}
+
+TEST_CASE("the costs' errors name the place of the call", "[module]") {
+  const Tensor a = zeros({2, 3}), y = zeros({3, 3});
+  const std::string place = detail::text("module_test.cpp:", __LINE__ + 1);
+  REQUIRE_ERROR(nn::quadratic_cost(a, y), ShapeError, place);
+}

@@ -174,3 +174,18 @@ TEST_CASE("SGD refuses nonsense") {
                 "[SGD] the batch is empty");
   REQUIRE_ERROR(sgd.set_learning_rate(-1), ValueError, "positive number, not -1");
 }
+
+TEST_CASE("anomalies are found on every thread, only while asked for, and nothing has changed") {
+  const Parameter w(Tensor{1.f});
+  optim::SGD sgd{{ParameterRef("w", w)}, {.learning_rate = 1, .threads = 2, .chunk_size = 1}};
+  const datasets::Dataset zeros_only{
+      zeros({4, 1}, DType::float32), zeros({4, 1}, DType::float32), {}};
+  const datasets::Batch batch = *datasets::Loader{zeros_only, {.batch_size = 4}}.begin();
+  const auto cost = [&](const auto& b) { return sum(log(b.inputs)) * sum(w); };
+  {
+    const DetectAnomalies scope;
+    REQUIRE_ERROR(sgd.step(batch, cost), AnomalyError, "[log] gave -inf at (0, 0)");
+    CHECK(w.value().at({0}) == 1);
+  }
+  CHECK_NOTHROW(sgd.step(batch, cost));
+}

@@ -1,0 +1,108 @@
+// The look at every number, and the words for what is found.
+#include "autograd/anomaly.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include "autograd/error.hpp"
+#include "autograd/scope.hpp"
+#include "autograd/tape.hpp"
+
+namespace xg {
+
+namespace {
+
+std::atomic<int> watchers{0};
+
+// The first number that is not finite, and how many there are.
+struct Found {
+  std::int64_t first = 0, count = 0;
+  double value = 0;
+};
+
+std::optional<Found> look_at(const Tensor& x) {
+  if (!x.defined() || !is_floating(x.dtype())) return std::nullopt;
+  return visit_floating(x.dtype(), [&]<class T>(T) -> std::optional<Found> {
+    const std::span<const T> values = x.values<T>();
+    const auto is_bad = [](T value) { return !std::isfinite(value); };
+    // Nearly always there is none, and this loop finds that out several numbers at a time.
+    T nothing = 0;
+    for (const T value : values) nothing += value * 0;
+    if (nothing == 0) return std::nullopt;
+    const auto first = std::find_if(values.begin(), values.end(), is_bad);
+    return Found{first - values.begin(), std::count_if(first, values.end(), is_bad),
+                 static_cast<double>(*first)};
+  });
+}
+
+Extents index_of(std::int64_t offset, const Shape& shape) {
+  Extents index = shape;
+  for (std::size_t i = shape.size(); i-- > 0; offset /= shape[i]) index[i] = offset % shape[i];
+  return index;
+}
+
+std::string describe(const Found& found, const Tensor& x) {
+  std::string result = detail::text(found.value, " at ", index_of(found.first, x.shape()));
+  if (found.count > 1) result += detail::text(", the first of ", found.count, " of its kind");
+  return result;
+}
+
+// "(10, 30) from 0 to 0.98", of what is finite.
+std::string range(const Tensor& x) {
+  double low = INFINITY, high = -INFINITY;
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    const double value =
+        visit_dtype(x.dtype(), [&]<class T>(T) { return static_cast<double>(x.values<T>()[i]); });
+    if (!std::isfinite(value)) continue;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  return low <= high ? detail::text(x.shape(), " from ", low, " to ", high)
+                     : detail::text(x.shape(), " without a finite number");
+}
+
+}  // namespace
+
+DetectAnomalies::DetectAnomalies() noexcept { watchers.fetch_add(1, std::memory_order_relaxed); }
+DetectAnomalies::~DetectAnomalies() { watchers.fetch_sub(1, std::memory_order_relaxed); }
+bool DetectAnomalies::active() noexcept { return watchers.load(std::memory_order_relaxed) > 0; }
+
+namespace detail {
+
+void AnomalyCheck::forward(std::size_t node, std::string_view operation, Inputs inputs,
+                           const Tensor& output, SourceLocation place) {
+  origins_.resize(node + 1);
+  origins_[node] = {place, Scope::path()};
+  const auto found = look_at(output);
+  if (!found) return;
+  std::string what = text("[", operation, "] gave ", describe(*found, output));
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    what += text("; input ", i, " ", range(inputs[i]));
+    // What was recorded would have been found before.
+    if (const auto before = look_at(inputs[i]))
+      what += text(" came with ", describe(*before, inputs[i]));
+  }
+  throw AnomalyError(what);
+}
+
+void AnomalyCheck::backward(std::size_t node, std::string_view operation, std::size_t input,
+                            const Tensor& adjoint, const Tensor& change) const {
+  const auto found = look_at(change);
+  if (!found) return;
+  std::string what =
+      text("[", operation, "] the gradient of input ", input, " is ", describe(*found, change),
+           "; the adjoint of the output is ", range(adjoint));
+  if (node < origins_.size()) {
+    const Origin& origin = origins_[node];
+    if (is_users_place(origin.place.file_name(), origin.place.line()))
+      what += text("\n  recorded at ", origin.place.file_name(), ':', origin.place.line());
+    if (!origin.scopes.empty()) what += "\n  in " + origin.scopes;
+  }
+  throw AnomalyError(what);
+}
+
+}  // namespace detail
+}  // namespace xg

@@ -1,0 +1,244 @@
+// Recording a part of a computation for a while and again, and how a pass over the tape goes
+// through it.
+#include "autograd/checkpoint.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "autograd/anomaly.hpp"
+#include "autograd/catalogue.hpp"
+#include "autograd/forward.hpp"
+#include "autograd/op.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/ops/samples.hpp"
+#include "autograd/tape_memory.hpp"
+
+namespace xg {
+namespace detail {
+
+// Episodes -------------------------------------------------------------------------------------
+
+Episode::Episode(Tape& tape)
+    : tape_(tape),
+      outer_(std::exchange(tape.episode_, this)),
+      recorder_before_(Tape::exchange_recording(&tape)),
+      serial_before_(std::exchange(tape.serial_, unique_id())),
+      nodes_(tape.memory_->nodes.size()),
+      inputs_(tape.memory_->inputs.size()),
+      arena_(tape.memory_->arena.place()) {}
+
+Episode::~Episode() {
+  pause();
+  TapeMemory& m = *tape_.memory_;
+  for (const Tensor& t : used_) {
+    if (TensorAccess::tape(t) != 0) continue;
+    Leaf& leaf = m.leaves.find(TensorAccess::id(t));
+    if (m.leaves.holds(leaf) && leaf.node >= nodes_) m.leaves.erase(leaf);
+  }
+  std::erase_if(m.expansions, [this](const Expansion& e) { return e.begin >= nodes_; });
+  std::erase_if(m.tangents.entries, [this](const auto& entry) { return entry.node >= nodes_; });
+  std::erase_if(m.tangents.held, [this](std::uint32_t node) { return node >= nodes_; });
+  m.nodes.truncate(nodes_);
+  m.inputs.resize(inputs_);
+  m.arena.return_to(arena_);
+  tape_.serial_ = serial_before_;
+  tape_.episode_ = outer_;
+}
+
+void Episode::pause() noexcept {
+  if (!std::exchange(paused_, true)) Tape::exchange_recording(recorder_before_);
+}
+
+void Episode::note(const Tensor& tensor) {
+  // Numbers of outside tensors are below 2^63.
+  const bool outside = TensorAccess::tape(tensor) == 0;
+  const std::uint64_t key = TensorAccess::id(tensor) | (outside ? 0 : std::uint64_t{1} << 63);
+  if (seen_.insert(key).second) used_.push_back(tensor);
+}
+
+double Episode::flops() const { return tape_.flops(nodes_); }
+bool Episode::made(const Tensor& t) const { return TensorAccess::tape(t) == tape_.serial_; }
+
+// The operation --------------------------------------------------------------------------------
+
+namespace {
+
+struct Checkpoint {
+  struct State {
+    std::function<Tensor(Inputs)> f;
+    std::size_t arguments;  // the first inputs; the others are what f uses beside them
+    double flops = 0;
+    Tensor output;  // what f gave, from the shape rule to `forward`
+  };
+  std::shared_ptr<State> state;
+
+  static constexpr auto name = "checkpoint";
+  static constexpr Keep keeps = Keep::inputs;
+
+  Shape shape(Inputs x) const {
+    if (!state->output.defined()) {
+      const NoRecording scope;
+      std::vector<const Tensor*> arguments;
+      for (std::size_t i = 0; i < state->arguments; ++i) arguments.push_back(&x[i]);
+      state->output = state->f(Inputs(arguments.data(), arguments.size()));
+    }
+    return state->output.shape();
+  }
+  Tensor forward(Inputs, const Shape&) const { return std::exchange(state->output, {}); }
+  Tensor expand(const Record& r) const {
+    std::vector<const Tensor*> arguments;
+    for (std::size_t i = 0; i < state->arguments; ++i) arguments.push_back(&r.input(i));
+    return state->f(Inputs(arguments.data(), arguments.size()));
+  }
+  double flops(const Record&) const { return state->flops; }
+  std::string equation() const { return "checkpoint({...})"; }
+  static std::vector<Sample<Checkpoint>> samples() {
+    const auto of = [](std::size_t arguments, std::function<Tensor(Inputs)> f) {
+      return Checkpoint{std::make_shared<State>(State{std::move(f), arguments, 0, {}})};
+    };
+    using ops::numbers;
+    return {{of(1, [](Inputs x) { return tanh(square(x[0])); }), {numbers({2, 3}, -1, 1)}},
+            {of(2, [](Inputs x) { return x[0] * sigmoid(matmul(x[0], x[1])); }),
+             {numbers({3, 3}, -1, 1, 1), numbers({3, 3}, -1, 1, 2)}},
+            {of(2, [](Inputs x) { return x[0] + x[1]; }),
+             {numbers({2}, -1, 1), numbers({3}, -1, 1)},
+             "shapes do not broadcast"}};
+  }
+};
+
+}  // namespace
+
+Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x) {
+  if (Dual::active()) return f(x);  // which keeps nothing anyway
+  const Checkpoint op{std::make_shared<Checkpoint::State>()};
+  Checkpoint::State& state = *op.state;
+  std::vector<const Tensor*> inputs;
+  for (std::size_t i = 0; i < x.size(); ++i) inputs.push_back(&x[i]);
+  check_defined(Checkpoint::name, x);
+  std::vector<Tensor> used;
+  {
+    const Episode episode(*Tape::recording());
+    Tensor y = f(x);
+    if (!y.defined()) throw DTypeError("[checkpoint] the function gave an undefined tensor");
+    if (!episode.made(y)) return y;  // an argument, or a constant
+    used = episode.used();
+    state = {std::move(f), x.size(), episode.flops(), detach(y)};
+  }
+  const auto is_argument = [&](const Tensor& t) {
+    for (std::size_t i = 0; i < x.size(); ++i)
+      if (TensorAccess::tape(x[i]) == TensorAccess::tape(t) &&
+          TensorAccess::id(x[i]) == TensorAccess::id(t))
+        return true;
+    return false;
+  };
+  // What nobody else holds by now was a number that f made; it will make it again.
+  for (const Tensor& t : used)
+    if (!TensorAccess::buffer(t).unique() && !is_argument(t)) inputs.push_back(&t);
+  return apply(op, Inputs(inputs.data(), inputs.size()));
+}
+
+// Passes over the tape -------------------------------------------------------------------------
+
+namespace {
+
+char with(char mark, Mark flag) { return static_cast<char>(mark | flag); }
+char without(char mark, Mark flag) { return static_cast<char>(mark & ~flag); }
+
+}  // namespace
+
+Expansion Backward::record_expansion(Tape& tape, std::size_t n) {
+  const NodeList& nodes = tape.memory_->nodes;
+  const Node& node = nodes[n];
+  const std::size_t begin = nodes.size();
+  const Tensor y = node.op->expand(node.op_state, Record(tape, n));
+  const std::uint32_t result = y.defined() ? tape.find(y, "checkpoint") : Tape::absent;
+  for (std::size_t i = begin; i < nodes.size(); ++i)
+    if (nodes[i].version > 0)
+      throw TapeError(text("[checkpoint] the function uses a parameter of shape ",
+                           nodes[i].output.shape(),
+                           " that it did not use when it was first called; if it holds a copy of a"
+                           " module, let it refer to the module"));
+  if (result == Tape::absent || result < begin || y.shape() != node.output.shape() ||
+      y.dtype() != node.output.dtype())
+    throw TapeError(text("[checkpoint] the function gave ", node.output.dtype(), " ",
+                         node.output.shape(), " when it was first called, and something else",
+                         y.defined() ? text(", ", y.dtype(), " ", y.shape(), ",") : "",
+                         " in the backward pass; it must do the same each time"));
+  return {n, begin, nodes.size(), result};
+}
+
+void Backward::through_all_inputs(std::size_t n) {
+  const Node& node = memory.nodes[n];
+  if (node.op->expand) return through_expansion(n);
+  std::vector<Tensor> changes = node.op->vjps(node.op_state, adjoints[n], Record(tape, n));
+  for (std::size_t i = 0; i < node.input_count; ++i)
+    if (const std::uint32_t input = memory.inputs[node.first_input + i]; marks[input] != unneeded) {
+      if (tape.anomalies_) tape.anomalies_->backward(n, node.op->name, i, adjoints[n], changes[i]);
+      add(input, std::move(changes[i]));
+    }
+}
+
+void Backward::through_expansion(std::size_t n) {
+  if (marks[n] & expanded) {
+    const Expansion known =
+        *std::find_if(memory.expansions.begin(), memory.expansions.end(),
+                      [n](const Expansion& expansion) { return expansion.node == n; });
+    for (std::size_t k = known.begin; k < known.end; ++k) marks[k] = without(marks[k], elsewhere);
+    add(known.result, Tensor(adjoints[n]));
+    return through(known.begin, known.end);
+  }
+  std::optional<Episode> episode;
+  if (Tape::recording() != &tape) episode.emplace(tape);
+  const Expansion made = record_expansion(tape, n);
+  if (episode) {
+    episode->pause();
+  } else {
+    // To whom asks for the new output it is node n, so that all adjoints of it meet there.
+    TensorAccess::set_identity(memory.nodes[made.result].output, tape.serial_, n);
+    memory.expansions.push_back(made);
+  }
+  marks.resize(made.end, unneeded);
+  adjoints.resize(std::max(adjoints.size(), made.end));
+  tape.mark(made.begin, marks);
+  if (marks[made.result] != unneeded) adjoints[made.result] = adjoints[n];
+  through(made.begin, made.end);
+  if (episode) marks.resize(made.begin);
+}
+
+void Backward::place_expansions(std::size_t last) {
+  const std::size_t end = memory.expansions.back().end;
+  if (marks.size() < end) marks.resize(end, unneeded);
+  tape.mark(last + 1, marks);
+  for (const Expansion& expansion : memory.expansions) {
+    if (expansion.node > last && !(marks[expansion.node] & elsewhere)) continue;
+    for (std::size_t k = expansion.begin; k < expansion.end; ++k)
+      if (marks[k] != unneeded) {
+        marks[k] = with(marks[k], elsewhere);
+        marks[expansion.node] = with(marks[expansion.node], expanded);
+      }
+  }
+}
+
+Tensor Forward::through_expansion(std::size_t n) {
+  std::optional<Episode> episode;
+  if (Tape::recording() != &tape) episode.emplace(tape);
+  const Expansion made = Backward::record_expansion(tape, n);
+  if (episode) episode->pause();
+  marks.resize(made.end, unneeded);
+  tangents.resize(std::max(tangents.size(), made.end));
+  tape.mark(made.begin, marks);
+  through(made.begin, made.end);
+  const Tensor result = std::move(tangents[made.result]);
+  for (std::size_t k = made.begin; k < made.end; ++k) tangents[k] = Tensor();
+  if (episode) marks.resize(made.begin);
+  return result;
+}
+
+}  // namespace detail
+
+namespace ops {
+std::vector<CatalogueEntry> checkpoints() { return {entry<detail::Checkpoint>()}; }
+}  // namespace ops
+
+}  // namespace xg

@@ -1,0 +1,99 @@
+// Checkpoints: parts of a computation that the backward pass does again instead of having kept
+// what it needs of them.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <functional>
+#include <ranges>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "autograd/transforms.hpp"
+
+namespace xg {
+
+namespace detail {
+
+/// A callable as it is kept for later calls: a copy; but of what has parameters, such as a module,
+/// a reference, because a copy would have parameters of its own.
+template <class F>
+auto held(F&& f) {
+  if constexpr (std::is_lvalue_reference_v<F> && requires { f.parameters(); })
+    return std::cref(f);
+  else
+    return std::decay_t<F>(std::forward<F>(f));
+}
+
+Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x);
+
+/// f as a function of a list of N tensors.
+template <std::size_t N, class F>
+std::function<Tensor(Inputs)> of_list(F f) {
+  return [f = std::move(f)](Inputs x) mutable -> Tensor {
+    return [&]<std::size_t... i>(std::index_sequence<i...>) { return std::invoke(f, x[i]...); }
+    (std::make_index_sequence<N>());
+  };
+}
+
+}  // namespace detail
+
+/// f(x...), of which the tape keeps x and nothing of what is computed on the way: the backward pass
+/// calls f again. Costs a second forward pass; values and derivatives of any order are the same,
+/// bit for bit.
+///
+///     Tensor h = checkpoint([&](const Tensor& v) { return block(v); }, x);
+///
+/// Gradients also flow to what f uses beside x, parameters and other tensors. f is kept, and called
+/// again by every `gradient` through it, so what it refers to must live as long as the tape, and f
+/// must do the same each time: draw random numbers with a Key that does not change. A module is
+/// kept by reference. Without a recording tape this is f(x...), and nothing else.
+///
+/// A backward pass that is itself recorded keeps what it computes again, for the next.
+///
+/// Throws TapeError in the backward pass if f applies other operations than before, or uses other
+/// parameters.
+template <class F, std::convertible_to<const Tensor&>... X>
+requires(sizeof...(X) > 0 && sizeof...(X) <= 31 &&
+         TensorFunction<F, std::conditional_t<true, Tensor, X>...>) Tensor
+    checkpoint(F&& f, const X&... x) {
+  if (!Tape::recording()) return std::invoke(f, static_cast<const Tensor&>(x)...);
+  const Tensor* const pointers[] = {&static_cast<const Tensor&>(x)...};
+  return detail::checkpoint(detail::of_list<sizeof...(X)>(detail::held(std::forward<F>(f))),
+                            Inputs(pointers, sizeof...(X)));
+}
+
+/// The functions one after the other, f_n(… f_2(f_1(x))), in `segments` checkpoints of about equal
+/// length; 0 for √n of them. For n layers alike the tape then keeps √n activations, and the
+/// backward pass √n more for a while, where it would otherwise be n.
+///
+/// `functions` is any range of callables, such as a std::vector of layers; see `checkpoint` for how
+/// long they must live. Throws ValueError for a negative number of segments.
+template <std::ranges::forward_range R>
+requires TensorFunction<std::ranges::range_reference_t<const R>, Tensor> Tensor
+checkpoint_sequential(const R& functions, const Tensor& x, std::int64_t segments = 0) {
+  const auto n = static_cast<std::int64_t>(std::ranges::distance(functions));
+  if (segments < 0)
+    throw ValueError(detail::text("[checkpoint_sequential] segments cannot be negative: ", segments,
+                                  "; 0 stands for the square root of the number of functions"));
+  if (segments == 0) segments = std::llround(std::sqrt(static_cast<double>(n)));
+  segments = std::min(std::max<std::int64_t>(segments, 1), n);
+  Tensor y = x;
+  auto next = std::ranges::begin(functions);
+  for (std::int64_t s = 0; s < segments; ++s) {
+    std::vector<decltype(detail::held(*next))> part;
+    for (auto i = s * n / segments; i < (s + 1) * n / segments; ++i, ++next)
+      part.push_back(detail::held(*next));
+    y = checkpoint(
+        [part = std::move(part)](const Tensor& v) {
+          Tensor z = v;
+          for (const auto& f : part) z = std::invoke(f, z);
+          return z;
+        },
+        y);
+  }
+  return y;
+}
+
+}  // namespace xg

@@ -1,0 +1,165 @@
+// Central differences, over a sweep of steps, and their comparison with a gradient.
+#include <algorithm>
+#include <array>
+
+#include "autograd/gradcheck/check.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/random.hpp"
+
+namespace xg::check {
+
+double difference(const Line& f, double h) {
+  return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
+}
+
+// A step four times as small divides the error of truncation by 256 and multiplies that of rounding
+// by four. Two neighbours that agree are therefore on neither slope, unless rounding hides every
+// change: hence its share, noise / h, which may not be seen in how they differ.
+Estimate settle(const Line& f, double step, double noise) {
+  Estimate result{NAN, INFINITY, {}};
+  for (int k = 3; k >= -5; --k) {
+    const double h = std::ldexp(step, 2 * k);
+    result.sweep.push_back({h, difference(f, h), NAN});
+  }
+  for (std::size_t k = 0; k + 1 < result.sweep.size(); ++k) {
+    const GradCheck::Step &coarse = result.sweep[k], &fine = result.sweep[k + 1];
+    const double doubt = std::abs(coarse.numeric - fine.numeric) + noise / fine.step;
+    if (!(doubt < result.uncertainty)) continue;
+    result.uncertainty = doubt;
+    result.value = fine.numeric;
+  }
+  for (GradCheck::Step& s : result.sweep) s.error = std::abs(s.numeric - result.value);
+  return result;
+}
+
+// One-sided slopes of second order, (−3 f(0) + 4 f(h) − f(2h)) / 2h, at two steps: at a kink both
+// sides settle, and at different slopes.
+std::optional<Kink> kink_of(const Line& f, double step) {
+  const double at = f(0);
+  const auto side = [&](double h) { return (4 * f(h) - 3 * at - f(2 * h)) / (2 * h); };
+  const double coarse = step / 8, fine = step / 64;
+  const double left = side(-fine), right = side(fine);
+  const double jump = std::abs(right - left);
+  const double unsettled = std::max(std::abs(left - side(-coarse)), std::abs(right - side(coarse)));
+  if (!(jump > 1e-4 * std::max(std::abs(left), std::abs(right)) && jump > 10 * unsettled))
+    return std::nullopt;
+  const auto without_noise = [&](double slope) {
+    return std::abs(slope) < 1e-6 * jump ? 0.0 : slope;
+  };
+  return Kink{without_noise(left), without_noise(right)};
+}
+
+Extents index_of(std::int64_t offset, const Shape& shape) {
+  Extents index = shape;
+  for (std::size_t i = shape.size(); i-- > 0; offset /= shape[i]) index[i] = offset % shape[i];
+  return index;
+}
+
+namespace {
+
+double element(const Tensor& t, std::int64_t e) {
+  return visit_floating(t.dtype(), [&]<class T>(T) { return static_cast<double>(t.data<T>()[e]); });
+}
+
+/// `x` with element `e` changed by `change`.
+Tensor moved(const Tensor& x, std::int64_t e, double change) {
+  return visit_floating(x.dtype(), [&]<class T>(T) {
+    Tensor result(x.values<T>(), x.shape());
+    T& one = result.exclusive_data<T>()[e];
+    one = static_cast<T>(one + change);
+    return result;
+  });
+}
+
+/// The error as a share of what is allowed.
+double share_of(double analytic, double numeric, const GradCheckOptions& options) {
+  const double scale = std::max(std::abs(analytic), std::abs(numeric));
+  const double share = std::abs(analytic - numeric) / (options.absolute + options.relative * scale);
+  return std::isnan(share) ? INFINITY : share;
+}
+
+}  // namespace
+
+Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tensor& gradient,
+                   const GradCheckOptions& options, std::int64_t most) {
+  const NoRecording scope;
+  const std::int64_t size = x[k].size(), stride = std::max<std::int64_t>(1, size / most);
+  Comparison c;
+  c.worst.number = k;
+  c.worst.shape = x[k].shape();
+  c.worst.index = Extents::filled(x[k].rank(), 0);
+  Tensors changed = x;
+  const auto line = [&](std::int64_t e) -> Line {
+    return [&, e](double change) {
+      changed[k] = moved(x[k], e, change);
+      return value_of(p, changed);
+    };
+  };
+  const double noise = p.rounding * std::abs(value_of(p, x));
+  double worst_share = -1, worst_step = 0;
+  std::int64_t worst = -1;
+  for (std::int64_t e = 0; e < size; e += stride) {
+    const double step = options.step * std::max(1.0, std::abs(element(x[k], e)));
+    const double analytic = element(gradient, e);
+    Estimate estimate{difference(line(e), step), 0, {}};
+    double share = share_of(analytic, estimate.value, options);
+    std::optional<Kink> kink;
+    if (share > 1) {
+      estimate = settle(line(e), step, noise);
+      share = share_of(analytic, estimate.value, options);
+      if (share > 1) kink = kink_of(line(e), step);
+    }
+    c.places.push_back(e);
+    c.analytic.push_back(analytic);
+    c.numeric.push_back(estimate.value);
+    c.uncertainty.push_back(estimate.uncertainty);
+    c.failed.push_back(share > 1);
+    c.kinks.push_back(kink);
+    if (share <= worst_share) continue;
+    worst_share = share;
+    worst_step = step;
+    worst = e;
+    c.worst.analytic = analytic;
+    c.worst.numeric = estimate.value;
+    c.worst.passed = share <= 1;
+  }
+  if (worst < 0) return c;
+  GradCheck::Input& w = c.worst;
+  Estimate estimate = settle(line(worst), worst_step, noise);
+  w.index = index_of(worst, x[k].shape());
+  w.error = std::abs(w.analytic - w.numeric);
+  const double scale = std::max(std::abs(w.analytic), std::abs(w.numeric));
+  w.relative_error = scale > 0 ? w.error / scale : 0;
+  w.uncertainty = estimate.uncertainty;
+  w.sweep = std::move(estimate.sweep);
+  return c;
+}
+
+bool agree_along(const Problem& p, const Tensors& x, const Tensors& gradients, double relative) {
+  const NoRecording scope;
+  Tensors directions;
+  double analytic = 0, magnitude = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    // Away from zero, so that every element counts.
+    const Tensor size = random_uniform(x[i].shape(), Key{i}.fold("size"), x[i].dtype(), 0.5, 1);
+    const Tensor side = random_uniform(x[i].shape(), Key{i}.fold("side"), x[i].dtype(), -1, 1);
+    directions.push_back(size * sign(side));
+    const Tensor product = gradients[i] * directions[i];
+    analytic += sum(product).item();
+    magnitude += sum(abs(product)).item();
+  }
+  const Line line = [&](double change) {
+    Tensors changed = x;
+    for (std::size_t i = 0; i < x.size(); ++i) changed[i] = x[i] + change * directions[i];
+    return value_of(p, changed);
+  };
+  const auto close = [&](double numeric, double slack) {
+    return std::abs(analytic - numeric) <=
+           relative * std::max(magnitude, std::abs(numeric)) + slack + 1e-9;
+  };
+  if (close(difference(line, 1e-3), 0)) return true;
+  const Estimate estimate = settle(line, 1e-3, p.rounding * std::abs(line(0)));
+  return close(estimate.value, 2 * estimate.uncertainty);
+}
+
+}  // namespace xg::check

@@ -1,0 +1,270 @@
+// The check itself: the tape beside the differences, and what to look for where they part.
+#include "autograd/gradcheck.hpp"
+
+#include <algorithm>
+
+#include "autograd/gradcheck/check.hpp"
+#include "autograd/op.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/random.hpp"
+
+namespace xg {
+
+using detail::digits;
+using detail::text;
+
+namespace check {
+
+Problem problem_of(std::function<Tensor(const Tensors&)> f) {
+  // A node of its own for each, so that f may return one as it is.
+  const auto variables = [](const Tensors& x) {
+    Tensors result;
+    for (const Tensor& one : x)
+      result.push_back(Tape::recording() ? reshape(one, one.shape()) : one);
+    return result;
+  };
+  return {variables, variables, std::move(f), std::numeric_limits<double>::epsilon()};
+}
+
+Problem derivative_of(const Problem& p, const Tensors& directions) {
+  return {p.set, p.again,
+          [p, directions](const Tensors& x) {
+            const detail::Trace trace;
+            const Tensors v = p.again(x), g = trace.gradient(p.call(v), v);
+            Tensor total = sum(directions[0] * g[0]);
+            for (std::size_t i = 1; i < g.size(); ++i) total = total + sum(directions[i] * g[i]);
+            return trace.result(total);
+          },
+          p.rounding};
+}
+
+double value_of(const Problem& p, const Tensors& x) {
+  const NoRecording scope;
+  return p.call(p.set(x)).item();
+}
+
+Tensors gradients_of(const Problem& p, const Tensors& x) {
+  const detail::Trace trace;
+  const Tensors v = p.set(x);
+  Tensors result = trace.gradient(p.call(v), v);
+  for (Tensor& g : result) g = detach(g);
+  return result;
+}
+
+namespace {
+
+bool same(double a, double b) {
+  return std::abs(a - b) <= 1e-12 * std::max(std::abs(a), std::abs(b)) ||
+         (std::isnan(a) && std::isnan(b)) || a == b;
+}
+
+/// Derivatives of one order.
+class Check {
+ public:
+  Check(const Problem& base, const Tensors& x, const std::vector<std::string>& names,
+        const GradCheckOptions& options, bool second)
+      : base_(base), x_(x), names_(names), options_(options), second_(second), p_(base) {
+    float32_ = find_float32();
+    if (!float32_.empty()) p_.rounding = rounding_of_float32;
+    if (!second) return;
+    Tensors directions;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      directions.push_back(
+          random_uniform(x[i].shape(), Key{i}.fold("direction"), x[i].dtype(), 0.5, 1.5));
+    p_ = derivative_of(p_, directions);
+  }
+
+  /// Writes its findings behind those that are there already.
+  void run(GradCheck& report) const {
+    const Tensors gradients = gradients_of(p_, x_);
+    std::vector<GradCheck::Input>& inputs = second_ ? report.second : report.inputs;
+    const double before = value_of(p_, x_), again = value_of(p_, x_);
+    std::vector<Comparison> comparisons;
+    bool passed = same(before, again);
+    for (std::size_t k = 0; passed && k < x_.size(); ++k)
+      comparisons.push_back(
+          compare(p_, x_, k, gradients[k], options_, std::numeric_limits<std::int64_t>::max()));
+    const double after = value_of(p_, x_);
+    std::string state;
+    if (!same(before, again) || !same(before, after))
+      state = text("two calls at the same inputs give ", digits(before), " and ",
+                   digits(same(before, again) ? after : again));
+    for (const Comparison& c : comparisons) passed = passed && !c.is_failed();
+    if (state.empty() && !passed) state = other_gradient(gradients);
+    if (!state.empty()) return depends_on_state(report, inputs, std::move(state));
+    for (std::size_t k = 0; k < x_.size(); ++k) {
+      inputs.push_back(comparisons[k].worst);
+      inputs.back().name = names_.empty() ? "" : names_[k];
+    }
+    if (!passed) diagnose(report, inputs, comparisons);
+  }
+
+ private:
+  std::string find_float32() const {
+    for (std::size_t k = 0; k < x_.size(); ++k)
+      if (x_[k].dtype() == DType::float32) return name_of(k) + " is float32";
+    const detail::Trace trace;
+    const Tensors v = base_.set(x_);
+    const Tensor y = base_.call(v);
+    return detail::TensorAccess::tape(y) != 0 ? first_float32(y, v) : "";
+  }
+  /// How the gradient differs when it is asked for again.
+  std::string other_gradient(const Tensors& gradients) const {
+    const Tensors again = gradients_of(p_, x_);
+    for (std::size_t k = 0; k < again.size(); ++k) {
+      const Tensor a = cast(gradients[k], DType::float64), b = cast(again[k], DType::float64);
+      for (std::int64_t e = 0; e < a.size(); ++e)
+        if (const double x = a.data<double>()[e], y = b.data<double>()[e]; !same(x, y))
+          return text("two gradients at the same inputs have ", digits(x), " and ", digits(y),
+                      " at ", index_of(e, a.shape()), " of ", name_of(k));
+    }
+    return "";
+  }
+  std::string name_of(std::size_t k) const {
+    return names_.empty() ? text("input ", k) : names_[k];
+  }
+
+  void depends_on_state(GradCheck& report, std::vector<GradCheck::Input>& inputs,
+                        std::string state) const {
+    for (std::size_t k = 0; k < x_.size(); ++k) {
+      GradCheck::Input input;
+      input.number = k;
+      input.shape = x_[k].shape();
+      input.index = Extents::filled(x_[k].rank(), 0);
+      input.passed = false;
+      input.verdict = Verdict::hidden_state;
+      input.name = names_.empty() ? "" : names_[k];
+      inputs.push_back(std::move(input));
+    }
+    fail(report, Verdict::hidden_state,
+         state +
+             ": the function depends on hidden state or randomness. Give what is random a fixed"
+             " Key, and set state anew in each call");
+  }
+
+  void fail(GradCheck& report, Verdict verdict, std::string explanation) const {
+    report.passed = false;
+    if (report.verdict != Verdict::correct) return;  // the first order has it
+    report.verdict = verdict;
+    report.explanation = std::move(explanation);
+  }
+
+  void diagnose(GradCheck& report, std::vector<GradCheck::Input>& inputs,
+                const std::vector<Comparison>& comparisons) const {
+    const detail::Trace trace;
+    const Tensors v = base_.set(x_);
+    const Tensor y = base_.call(v);
+    std::optional<Walk> walk;
+    if (detail::TensorAccess::tape(y) != 0) walk.emplace(y, v);
+
+    Context context;
+    context.mine = second_ ? "the tape's second derivative" : "the tape's gradient";
+    context.float32 = float32_;
+    for (std::size_t k = 0; k < x_.size(); ++k)
+      context.shapes.emplace_back(name_of(k), x_[k].shape());
+    if (walk) {
+      for (auto& shape : walk->shapes()) context.shapes.push_back(std::move(shape));
+      if (!second_) context.factors = walk->factors();
+    }
+    if (!context.float32.empty()) context.fit = 1e-3;
+
+    Verdict verdict = Verdict::correct;
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      Finding finding = explain(comparisons[k], inputs[k].shape, context);
+      inputs[k].verdict = finding.verdict;
+      inputs[k].explanation = std::move(finding.explanation);
+      if (verdict == Verdict::correct) verdict = finding.verdict;
+    }
+    std::string explanation;
+    std::optional<GradCheck::Operation> culprit;
+    if (verdict != Verdict::float32 && verdict != Verdict::unsettled) {
+      if (walk) culprit = walk->first_wrong(options_, second_);
+      if (culprit && culprit->input.verdict != Verdict::wrong) verdict = culprit->input.verdict;
+      for (GradCheck::Input& input : inputs)
+        if (culprit && input.verdict == Verdict::wrong)
+          input.explanation = "it is as wrong as the operation below makes it";
+      if (!culprit && verdict != Verdict::kink && verdict != Verdict::not_finite)
+        explanation =
+            "the rule of every recorded operation agrees with the operation: something that depends"
+            " on the inputs is computed where the tape does not see it (detach, NoRecording, "
+            "item(),"
+            " data())";
+    }
+    const bool first = report.verdict == Verdict::correct;
+    fail(report, verdict, std::move(explanation));
+    if (first) report.first_wrong = std::move(culprit);
+  }
+
+  const Problem& base_;
+  const Tensors& x_;
+  const std::vector<std::string>& names_;
+  const GradCheckOptions& options_;
+  bool second_;
+  Problem p_;
+  std::string float32_;  // what made float32 of the numbers
+};
+
+GradCheck run(const Problem& p, const Tensors& inputs, const std::vector<std::string>& names,
+              const GradCheckOptions& options, bool second) {
+  Tensors x;
+  for (const Tensor& input : inputs) {
+    if (!input.defined())
+      throw DTypeError("[gradcheck] an input is undefined (default-constructed, or moved from)");
+    if (!is_floating(input.dtype()))
+      throw DTypeError(text("[gradcheck] the inputs must be float64 (or float32), not ",
+                            input.dtype(), "; convert them with cast(x, DType::float64)"));
+    x.push_back(detach(input));
+  }
+  GradCheck report;
+  Check(p, x, names, options, false).run(report);
+  if (second && report.verdict != Verdict::hidden_state)
+    Check(p, x, names, options, true).run(report);
+  return report;
+}
+
+GradCheck run(const std::function<Tensor()>& f, std::span<const ParameterRef> parameters,
+              const GradCheckOptions& options, bool second) {
+  Tensors values;
+  std::vector<std::string> names;
+  for (const ParameterRef& p : parameters) {
+    values.push_back(detach(p.value()));
+    names.push_back(p.name());
+  }
+  const auto assign = [&](const Tensors& x) {
+    for (std::size_t i = 0; i < x.size(); ++i) parameters[i].assign(x[i]);
+    return Tensors(parameters.begin(), parameters.end());
+  };
+  struct Restore {
+    const decltype(assign)& set;
+    const Tensors& to;
+    ~Restore() { set(to); }
+  } const restore{assign, values};
+  const Problem p{assign, [](const Tensors& x) { return x; }, [&](const Tensors&) { return f(); },
+                  std::numeric_limits<double>::epsilon()};
+  return run(p, values, names, options, second);
+}
+
+}  // namespace
+}  // namespace check
+
+GradCheck gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
+                    const std::vector<Tensor>& inputs, const GradCheckOptions& options) {
+  return check::run(check::problem_of(f), inputs, {}, options, false);
+}
+
+GradCheck gradgradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
+                        const std::vector<Tensor>& inputs, const GradCheckOptions& options) {
+  return check::run(check::problem_of(f), inputs, {}, options, true);
+}
+
+GradCheck gradcheck(const std::function<Tensor()>& f, std::span<const ParameterRef> parameters,
+                    const GradCheckOptions& options) {
+  return check::run(f, parameters, options, false);
+}
+
+GradCheck gradgradcheck(const std::function<Tensor()>& f, std::span<const ParameterRef> parameters,
+                        const GradCheckOptions& options) {
+  return check::run(f, parameters, options, true);
+}
+
+}  // namespace xg

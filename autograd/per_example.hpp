@@ -1,0 +1,90 @@
+// The gradient of each example of a batch.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "autograd/function_ref.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/parameter.hpp"
+#include "autograd/sliceable.hpp"
+#include "autograd/tape.hpp"
+
+namespace xg {
+
+namespace detail {
+
+/// The number of examples of all tensors. Throws ShapeError unless they have one, and as many.
+std::int64_t example_count(Inputs tensors);
+/// `cost(i)` is that of example i alone.
+std::vector<Tensor> per_example_gradient(std::int64_t examples,
+                                         FunctionRef<Tensor(std::int64_t)> cost, Inputs wrt);
+
+inline Tensor example(const Tensor& x, std::int64_t i) { return slice(x, 0, i, i + 1); }
+
+template <class T>
+std::vector<const Tensor*> pointers_to(std::span<const T> tensors) {
+  std::vector<const Tensor*> result;
+  for (const Tensor& t : tensors) result.push_back(&t);
+  return result;
+}
+
+template <class Cost, Sliceable B>
+std::vector<Tensor> per_example_gradient(Cost& cost, const B& batch, Inputs wrt) {
+  const std::int64_t examples = batch.size();
+  return per_example_gradient(
+      examples, [&](std::int64_t i) -> Tensor { return cost(B(batch.slice(i, i + 1))); }, wrt);
+}
+template <class Cost, class... X>
+std::vector<Tensor> per_example_gradient(Cost& cost, const std::tuple<X...>& batch, Inputs wrt) {
+  return std::apply(
+      [&](const auto&... x) {
+        const Tensor* const tensors[] = {&x...};
+        return per_example_gradient(
+            example_count(Inputs(tensors, sizeof...(X))),
+            [&](std::int64_t i) -> Tensor { return cost(example(x, i)...); }, wrt);
+      },
+      batch);
+}
+template <class Cost>
+std::vector<Tensor> per_example_gradient(Cost& cost, const Tensor& batch, Inputs wrt) {
+  return per_example_gradient(cost, std::tie(batch), wrt);
+}
+
+}  // namespace detail
+
+/// What each of the m examples of a batch contributes to the gradient of cost(batch), the average
+/// of a cost over examples: for every parameter a tensor (m, *parameter's shape), row i of which is
+/// 1/m ∂C_i/∂w. The rows add up to the batch's gradient.
+///
+///     auto cost = [&](const auto& b) { return nn::quadratic_cost(net(b.inputs), b.targets); };
+///     std::vector<Tensor> g = per_example_gradient(cost, batch, net.parameters());
+///
+/// A batch is what SGD::step takes, or one tensor, or several, `std::tie(x, y)` for cost(x, y), of
+/// which the first axis counts the examples. `cost` is called for each example alone, as a batch
+/// of one, on several threads at once; results are the same bits for any number of them. Under a
+/// recording tape it is called on this thread and recorded, so that the results can be
+/// differentiated again.
+///
+/// Throws ValueError for an empty batch; ShapeError if the tensors of a batch disagree about the
+/// number of examples, or the cost has more than one element; DTypeError for a tensor that is not
+/// floating; TapeError if the cost does not depend on anything that is recorded.
+template <class Cost, class B>
+std::vector<Tensor> per_example_gradient(Cost&& cost, const B& batch,
+                                         std::span<const ParameterRef> parameters) {
+  const std::vector<const Tensor*> wrt = detail::pointers_to(parameters);
+  return detail::per_example_gradient(cost, batch, Inputs(wrt.data(), wrt.size()));
+}
+/// The same with respect to any tensors.
+template <class Cost, class B>
+std::vector<Tensor> per_example_gradient(Cost&& cost, const B& batch,
+                                         std::span<const Tensor> tensors) {
+  const std::vector<const Tensor*> wrt = detail::pointers_to(tensors);
+  return detail::per_example_gradient(cost, batch, Inputs(wrt.data(), wrt.size()));
+}
+
+}  // namespace xg
