@@ -104,14 +104,15 @@ V erfc(const V& x) {
 }
 
 /// ln(1 + x) for x in [0, 1]. For floats 2 artanh(s) = 2 (s + s³/3 + s⁵/5 + ...) with
-/// s = x / (2 + x) <= 1/3, of which the first term left out is below 2^-29 of the whole.
+/// s = x / (2 + x) <= 1/3, of which the first term left out is below 2^-29 of the whole. The first
+/// one is written as x - s x, to which the rounding of s matters less.
 template <class V>
 V log1p_of_unit(const V& x) {
   if constexpr (std::is_same_v<typename V::value_type, float>) {
     const V s = x / (x + V(2)), square = s * s;
-    V series(1.f / 15);
-    for (const float n : {13.f, 11.f, 9.f, 7.f, 5.f, 3.f, 1.f}) series = series * square + V(1 / n);
-    return (s + s) * series;
+    V series(2.f / 15);
+    for (const float n : {13.f, 11.f, 9.f, 7.f, 5.f, 3.f}) series = series * square + V(2 / n);
+    return x - s * (x - square * series);
   } else {
     return xsimd::log1p(x);
   }

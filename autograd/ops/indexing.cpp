@@ -336,8 +336,9 @@ struct OneHot {
       kernels::write_blocks(out.size(), to, [&](std::int64_t begin, std::int64_t end, T* block) {
         std::fill_n(block, end - begin, T(0));
         for (std::int64_t i = begin / classes; i * classes < end; ++i) {
-          const std::int64_t one = i * classes + labels[i];
-          if (one >= begin && one < end) block[one - begin] = 1;
+          // Of the first row and the last, a part may be in another block.
+          const auto one = static_cast<std::uint64_t>(i * classes + labels[i] - begin);
+          if (one < static_cast<std::uint64_t>(end - begin)) block[one] = 1;
         }
       });
     });
