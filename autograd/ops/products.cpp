@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "autograd/catalogue.hpp"
+#include "autograd/forward.hpp"
 #include "autograd/kernels/broadcast.hpp"
 #include "autograd/kernels/gemm.hpp"
 #include "autograd/kernels/outer.hpp"
@@ -190,8 +191,11 @@ struct TransposedProduct {
     const std::int64_t side = side_of_square(n / 2);
     return {{{}, {numbers({side, side}, -1, 1, 1), numbers({side, side}, -1, 1, 2)}}};
   }
+  /// Recorded for a backward pass it is a transpose and a product, which readers of a tape know.
   static Tensor of(const Tensor& a, const Tensor& b) {
-    return Tape::recording() ? xg::apply(TransposedProduct{}, a, b) : unrecorded(a, b);
+    if (!Tape::recording()) return unrecorded(a, b);
+    return detail::Dual::tape() ? xg::apply(TransposedProduct{}, a, b)
+                                : product(a, As::transposed, b, As::is);
   }
 
  private:
