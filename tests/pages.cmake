@@ -1,8 +1,9 @@
 # cmake -D ROOT=source-folder -P pages.cmake
 # Checks that every C++ block of the README and of the pages in docs/ stands, line by line, in one
-# of the examples.
+# of the examples or tests.
 cmake_minimum_required(VERSION 3.25)
-file(GLOB_RECURSE examples ${ROOT}/examples/*.cpp ${ROOT}/examples/*.hpp)
+file(GLOB_RECURSE examples ${ROOT}/examples/*.cpp ${ROOT}/examples/*.hpp
+     ${ROOT}/tests/*_test.cpp)
 set(programs "")
 foreach(example ${examples})
   file(READ ${example} text)
@@ -26,7 +27,7 @@ foreach(page ${ROOT}/README.md ${pages})
     string(SUBSTRING "${text}" ${end} -1 text)
     string(FIND "${programs}" "${block}" found)
     if(found EQUAL -1)
-      message(FATAL_ERROR "this block of ${page} stands in no example:\n${block}")
+      message(FATAL_ERROR "this block of ${page} stands in no example or test:\n${block}")
     endif()
     math(EXPR blocks "${blocks} + 1")
   endwhile()
