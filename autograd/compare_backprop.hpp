@@ -15,7 +15,7 @@
 namespace xg {
 
 /// Gradients under the names of their parameters: `{{"output.bias", delta}, ...}`.
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+using NamedGradients = std::vector<std::pair<std::string, Tensor>>;
 
 struct CompareOptions {
   /// A gradient agrees if no element is off by more than this share of the largest one; 0 stands
@@ -59,13 +59,13 @@ std::string to_string(const BackpropComparison& report);
 /// Layers are told apart by names: "hidden.weight" and "hidden.bias" belong to the layer "hidden".
 /// Throws ValueError if `mine` is empty, or has a name that is no parameter's or comes twice, and
 /// the errors of `gradient`.
-BackpropComparison compare_backprop(const NamedTensors& mine, const Tensor& loss,
+BackpropComparison compare_backprop(const NamedGradients& mine, const Tensor& loss,
                                     std::span<const ParameterRef> parameters,
                                     const CompareOptions& options = {});
 
 /// The same for the loss that `loss()` computes.
 template <TensorFunction<> F>
-BackpropComparison compare_backprop(const NamedTensors& mine, F&& loss,
+BackpropComparison compare_backprop(const NamedGradients& mine, F&& loss,
                                     std::span<const ParameterRef> parameters,
                                     const CompareOptions& options = {}) {
   const Tape tape;

@@ -15,7 +15,7 @@ struct Network : nn::Module {
 Tensor sigmoid_prime(const Tensor& z) { return sigmoid(z) * (1 - sigmoid(z)); }
 
 // The four equations for m examples at once; each row is one example.
-NamedTensors backpropagate(const Network& net, const Tensor& x, const Tensor& y, bool forget) {
+NamedGradients backpropagate(const Network& net, const Tensor& x, const Tensor& y, bool forget) {
   const Tensor z1 = net.hidden(x), a1 = sigmoid(z1);
   const Tensor z2 = net.output(a1), a2 = sigmoid(z2);
   const Tensor delta2 = (a2 - y) * sigmoid_prime(z2) / x.extent(0);  // BP1
@@ -49,7 +49,7 @@ int main() {
   const auto cost = [&] { return nn::quadratic_cost(net(x), y); };
 
   for (const bool forget : {true, false}) {
-    const NamedTensors mine = backpropagate(net, x, y, forget);
+    const NamedGradients mine = backpropagate(net, x, y, forget);
     const BackpropComparison report = compare_backprop(mine, cost, net.parameters());
     std::cout << report << "\n\n";
   }

@@ -29,7 +29,7 @@ double largest(const Tensor& t) {
 
 class Backprop {
  public:
-  Backprop(const NamedTensors& mine, const Tensor& loss, std::span<const ParameterRef> parameters,
+  Backprop(const NamedGradients& mine, const Tensor& loss, std::span<const ParameterRef> parameters,
            const CompareOptions& options)
       : loss_(loss), parameters_(parameters), mine_(parameters.size()) {
     bool rough = false;
@@ -72,7 +72,7 @@ class Backprop {
   }
 
  private:
-  void check_names(const NamedTensors& mine) const {
+  void check_names(const NamedGradients& mine) const {
     if (mine.empty()) throw ValueError("[compare_backprop] no gradient is given");
     for (std::size_t i = 0; i < mine.size(); ++i) {
       if (index_of(mine[i].first) == parameters_.size()) {
@@ -307,7 +307,7 @@ class Backprop {
 }  // namespace
 }  // namespace check
 
-BackpropComparison compare_backprop(const NamedTensors& mine, const Tensor& loss,
+BackpropComparison compare_backprop(const NamedGradients& mine, const Tensor& loss,
                                     std::span<const ParameterRef> parameters,
                                     const CompareOptions& options) {
   const NoRecording scope;

@@ -27,7 +27,7 @@ struct Book {
     bool nonsense_hidden = false;
     double factor = 1;
   };
-  NamedTensors by_hand(const Mistakes& made) const {
+  NamedGradients by_hand(const Mistakes& made) const {
     const auto slope = [](const Tensor& z) { return sigmoid(z) * (1 - sigmoid(z)); };
     const Tensor w1 = net.layers[0].weight, b1 = net.layers[0].bias;
     const Tensor w2 = net.layers[1].weight, b2 = net.layers[1].bias;
@@ -136,8 +136,8 @@ TEST_CASE("one neuron and one example, where a forgotten σ' is a number", "[com
   const auto loss = [&] { return nn::quadratic_cost(sigmoid(linear(x, w, b)), y); };
   const Tensor a = sigmoid(linear(x, w, b));
   const auto by_hand = [&](const Tensor& delta) {
-    return NamedTensors{{"neuron.weight", matmul(transpose(delta), x)},
-                        {"neuron.bias", reshape(delta, {1})}};
+    return NamedGradients{{"neuron.weight", matmul(transpose(delta), x)},
+                          {"neuron.bias", reshape(delta, {1})}};
   };
   CHECK(compare_backprop(by_hand((a - y) * a * (1 - a)), loss, parameters));
   require_says(compare_backprop(by_hand(a - y), loss, parameters), Verdict::missing_factor,
@@ -148,7 +148,7 @@ TEST_CASE("one neuron and one example, where a forgotten σ' is a number", "[com
 
 TEST_CASE("NaN by hand is wrong", "[compare_backprop]") {
   const Book book;
-  NamedTensors mine = book.by_hand({});
+  NamedGradients mine = book.by_hand({});
   mine[3].second = Tensor{0.0, not_a_number};
   const BackpropComparison report = compare_backprop(
       mine, [&] { return nn::quadratic_cost(book.net(book.x), book.y); }, book.net.parameters());
@@ -190,7 +190,7 @@ TEST_CASE("a path that was left out", "[compare_backprop]") {
 
 TEST_CASE("a comparison on a tape that records", "[compare_backprop]") {
   const Book book;
-  const NamedTensors right = book.by_hand({}), wrong = book.by_hand({.sign = true});
+  const NamedGradients right = book.by_hand({}), wrong = book.by_hand({.sign = true});
   const Tape tape;
   const Tensor cost = nn::quadratic_cost(book.net(book.x), book.y);
   const std::size_t size = tape.size();
@@ -201,7 +201,7 @@ TEST_CASE("a comparison on a tape that records", "[compare_backprop]") {
 
 TEST_CASE("a comparison in float32", "[compare_backprop]") {
   Book book;
-  const NamedTensors in_float64 = book.by_hand({});
+  const NamedGradients in_float64 = book.by_hand({});
   book.net.to(DType::float32);
   book.x = cast(book.x, DType::float32);
   book.y = cast(book.y, DType::float32);
@@ -216,7 +216,7 @@ TEST_CASE("a comparison in float32", "[compare_backprop]") {
 TEST_CASE("some gradients only, and names that do not fit", "[compare_backprop]") {
   const Book book;
   const auto loss = [&] { return nn::quadratic_cost(book.net(book.x), book.y); };
-  const NamedTensors all = book.by_hand({});
+  const NamedGradients all = book.by_hand({});
   const BackpropComparison one = compare_backprop({all[3]}, loss, book.net.parameters());
   CHECK(one);
   CHECK_FALSE(one.rows[2].given);
