@@ -378,8 +378,8 @@ TEST_CASE("gradient checks as matchers", "[gradcheck]") {
   REQUIRE_THAT(product, HasCorrectGradient(at(x, y)));
   REQUIRE_THAT(listed, HasCorrectGradient(at(x23, x23), {.relative = 1e-7}));
   REQUIRE_THAT(f, HasCorrectSecondDerivatives(at(x23)));
-  const auto broken = summed([](const Tensor& x) { return exp(x); },
-                             [](const Tensor& g, const Tensor& x) { return -(g * exp(x)); });
+  const auto broken = summed([](const Tensor& v) { return exp(v); },
+                             [](const Tensor& g, const Tensor& v) { return -(g * exp(v)); });
   const HasCorrectGradient matcher(at(x23));
   CHECK_FALSE(matcher.match(broken));
   CHECK(matcher.toString().find("has a correct gradient\ngradcheck: FAILED, wrong sign") == 0);

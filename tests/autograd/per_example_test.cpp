@@ -44,7 +44,7 @@ TEST_CASE("the rows are the gradients of single examples and add up to the batch
                               b.inputs, b.targets);
       };
       const std::vector<Tensor> g = per_example_gradient(cost, batch, parameters);
-      const std::vector<Tensor> whole =
+      const NamedTensors whole =
           value_and_gradient([&] { return cost(batch); }, parameters).gradients;
       REQUIRE(g.size() == 4);
       for (std::size_t k = 0; k < 4; ++k) {

@@ -49,7 +49,7 @@ const std::vector<Named>& scalar_functions() {
   return all;
 }
 
-const Tensor at{0.4, -0.7, 0.9, -0.2};
+const Tensor place{0.4, -0.7, 0.9, -0.2};
 
 }  // namespace
 
@@ -87,7 +87,7 @@ TEST_CASE("a transform inside a jvp keeps values only while it lasts", "[transfo
     after = Tape::recording()->bytes_kept();
     return g * x;
   };
-  jvp(f, at, at);
+  jvp(f, place, place);
   CHECK(within > 0);
   CHECK(after == 0);
 }
@@ -134,9 +134,9 @@ TEST_CASE("all nestings of forward and backward agree", "[transforms]") {
       for (int kinds = 0; kinds < 1 << order; ++kinds) {
         Map f = function.f;
         for (int k = 0; k < order; ++k) f = slope(f, directions[k], kinds >> k & 1);
-        found.push_back(f(at).item());
+        found.push_back(f(place).item());
         const Tape tape;  // and under a tape of the user's
-        found.push_back(f(at).item());
+        found.push_back(f(place).item());
       }
       for (std::size_t i = 1; i < found.size(); ++i) {
         INFO(function.name << ", order " << order << ", nesting " << i);
@@ -148,10 +148,10 @@ TEST_CASE("all nestings of forward and backward agree", "[transforms]") {
 TEST_CASE("hvp is the Hessian times a vector", "[transforms]") {
   for (const Named& function : scalar_functions()) {
     INFO(function.name);
-    const Tensor h = hessian(function.f, at), v = numbers({4}, -1, 1, 14);
+    const Tensor h = hessian(function.f, place), v = numbers({4}, -1, 1, 14);
     CHECK(h.shape() == Shape{4, 4});
     REQUIRE_CLOSE(h, transpose(h), 1e-9, 1e-12);
-    REQUIRE_CLOSE(hvp(function.f, at, v), matmul(h, v), 1e-9, 1e-12);
+    REQUIRE_CLOSE(hvp(function.f, place, v), matmul(h, v), 1e-9, 1e-12);
   }
 }
 

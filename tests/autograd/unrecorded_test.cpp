@@ -118,9 +118,8 @@ TEST_CASE("unrecorded gradients of elementwise operations at special numbers", "
       [](const Tensor& x) { return erf(x); },     [](const Tensor& x) { return clip(x, -1, 0.5); },
       [](const Tensor& x) { return pow(x, 3); },  [](const Tensor& x) { return pow(x, 1.5); },
       [](const Tensor& x) { return pow(x, -1); }, [](const Tensor& x) { return pow(x, 2.7); }};
-  using Binary = Tensor (*)(const Tensor&, const Tensor&);
-  const Binary binary[] = {maximum, minimum, xlogy,
-                           [](const Tensor& x, const Tensor& y) { return pow(x, y); }};
+  using Binary = Tensor (*)(Operand, Operand);
+  const Binary binary[] = {maximum, minimum, xlogy, [](Operand x, Operand y) { return pow(x, y); }};
   const auto length = static_cast<std::int64_t>(a.size());
   for (const DType dtype : {DType::float32, DType::float64}) {
     const Tensor x = tensor(a, {length}, dtype), y = tensor(b, {length}, dtype);

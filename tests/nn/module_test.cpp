@@ -165,13 +165,13 @@ namespace {
 struct Misfit : nn::Module {
   nn::Dense hidden{4, 3}, output{5, 2};
   nn::Members members() const override { return {{"hidden", hidden}, {"output", output}}; }
-  Tensor forward(const Tensor& x) const override { return output(sigmoid(hidden(x))); }
+  Tensor forward(const Tensor& input) const override { return output(sigmoid(hidden(input))); }
 };
 
 struct Around : nn::Module {
   Misfit part;
   nn::Members members() const override { return {{"part", part}}; }
-  Tensor forward(const Tensor& x) const override { return part(x); }
+  Tensor forward(const Tensor& input) const override { return part(input); }
 };
 
 }  // namespace
