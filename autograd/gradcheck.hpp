@@ -9,6 +9,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "autograd/parameter.hpp"
@@ -97,19 +99,49 @@ struct GradCheck {
 std::ostream& operator<<(std::ostream& stream, const GradCheck& report);
 std::string to_string(const GradCheck& report);
 
+namespace detail {
+using FunctionOfVector = std::function<Tensor(const std::vector<Tensor>&)>;
+GradCheck check_derivatives(FunctionOfVector f, const std::vector<Tensor>& inputs,
+                            const GradCheckOptions& options, bool second);
+
+// Overloads must not ask whether f takes a vector, for that would compile the body of a generic
+// lambda of tensors with one.
+template <class F>
+FunctionOfVector of_vector(F& f) {
+  static_assert(std::is_invocable_r_v<Tensor, F&, const std::vector<Tensor>&>,
+                "gradcheck: the function does not take the inputs as a std::vector<Tensor>, or does"
+                " not give a Tensor");
+  return [&f](const std::vector<Tensor>& v) -> Tensor { return std::invoke(f, v); };
+}
+/// A function of n tensors as one of a vector of them.
+template <std::size_t n, class F>
+FunctionOfVector of_tensors(F& f) {
+  return [&f](const std::vector<Tensor>& v) -> Tensor {
+    return [&]<std::size_t... i>(std::index_sequence<i...>) { return std::invoke(f, v[i]...); }
+    (std::make_index_sequence<n>{});
+  };
+}
+}  // namespace detail
+
 /// Compares the gradient of the scalar `f` with central differences of fourth order in every
 /// element of every input. Where it fails the report says how, and which recorded operation is the
 /// first whose own vjp disagrees with its forward.
 ///
 /// float32 inputs are taken, but their differences are good to about three digits, so that a right
 /// gradient fails with Verdict::float32 unless `relative` allows for that. Throws DTypeError for
-/// int64, ShapeError if f gives more than one element.
-GradCheck gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
-                    const std::vector<Tensor>& inputs, const GradCheckOptions& options = {});
+/// int64, ShapeError if f gives more than one element, ValueError if there are no inputs.
+template <class F>
+GradCheck gradcheck(F&& f, const std::vector<Tensor>& inputs,
+                    const GradCheckOptions& options = {}) {
+  return detail::check_derivatives(detail::of_vector(f), inputs, options, false);
+}
 /// The same and, in one report, the second derivatives: those of the sum of all first derivatives
 /// with fixed random weights.
-GradCheck gradgradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
-                        const std::vector<Tensor>& inputs, const GradCheckOptions& options = {});
+template <class F>
+GradCheck gradgradcheck(F&& f, const std::vector<Tensor>& inputs,
+                        const GradCheckOptions& options = {}) {
+  return detail::check_derivatives(detail::of_vector(f), inputs, options, true);
+}
 
 /// The same for the parameters that f() uses. They have their values again afterwards, but count as
 /// changed for what was recorded before.
@@ -118,38 +150,27 @@ GradCheck gradcheck(const std::function<Tensor()>& f, std::span<const ParameterR
 GradCheck gradgradcheck(const std::function<Tensor()>& f, std::span<const ParameterRef> parameters,
                         const GradCheckOptions& options = {});
 
-namespace detail {
-/// A function of several tensors as one of a vector of them.
-template <class F, std::same_as<Tensor>... X>
-std::function<Tensor(const std::vector<Tensor>&)> of_vector(F& f, const X&...) {
-  return [&f](const std::vector<Tensor>& v) {
-    return [&]<std::size_t... i>(std::index_sequence<i...>) { return f(v[i]...); }
-    (std::index_sequence_for<X...>{});
-  };
-}
-}  // namespace detail
-
 /// `gradcheck(f, x)` and `gradcheck(f, x, y, ...)` for functions of one or several tensors.
 template <class F, std::same_as<Tensor>... X>
 requires(sizeof...(X) > 0 && TensorFunction<F, X...>) GradCheck gradcheck(F&& f, const X&... x) {
-  return gradcheck(detail::of_vector(f, x...), std::vector<Tensor>{x...}, GradCheckOptions{});
+  return detail::check_derivatives(detail::of_tensors<sizeof...(X)>(f), {x...}, {}, false);
 }
 template <class F, std::same_as<Tensor>... X>
 requires(sizeof...(X) > 0 && TensorFunction<F, X...>) GradCheck
     gradgradcheck(F&& f, const X&... x) {
-  return gradgradcheck(detail::of_vector(f, x...), std::vector<Tensor>{x...}, GradCheckOptions{});
+  return detail::check_derivatives(detail::of_tensors<sizeof...(X)>(f), {x...}, {}, true);
 }
 
 /// The same for a function of one tensor, with other options.
 template <class F, std::same_as<Tensor> X>
 requires TensorFunction<F, X> GradCheck gradcheck(F&& f, const X& x,
                                                   const GradCheckOptions& options) {
-  return gradcheck(detail::of_vector(f, x), std::vector<Tensor>{x}, options);
+  return detail::check_derivatives(detail::of_tensors<1>(f), {x}, options, false);
 }
 template <class F, std::same_as<Tensor> X>
 requires TensorFunction<F, X> GradCheck gradgradcheck(F&& f, const X& x,
                                                       const GradCheckOptions& options) {
-  return gradgradcheck(detail::of_vector(f, x), std::vector<Tensor>{x}, options);
+  return detail::check_derivatives(detail::of_tensors<1>(f), {x}, options, true);
 }
 
 }  // namespace xg

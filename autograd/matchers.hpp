@@ -2,78 +2,65 @@
 // of a matcher, and includes nothing of it.
 #pragma once
 
+#include <concepts>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autograd/gradcheck.hpp"
 
 namespace xg {
 
-/// The place at which HasCorrectGradient checks.
-struct Place {
-  std::vector<Tensor> inputs;
-};
-template <std::convertible_to<Tensor>... X>
-Place at(const X&... x) {
-  return {{Tensor(x)...}};
-}
+namespace detail {
 
-/// `REQUIRE_THAT(f, HasCorrectGradient(at(x, y)))` for the scalar function f(x, y); what it prints
-/// is the report of gradcheck. Without Catch2, `HasCorrectGradient(at(x)).match(f)` is true or
-/// false, and `toString()` then gives the report.
-class HasCorrectGradient {
+/// Matches scalar functions of n tensors, or of a vector of n, by their derivatives at a place.
+template <std::size_t n, bool second>
+class GradientMatcher {
  public:
-  explicit HasCorrectGradient(Place place, const GradCheckOptions& options = {})
-      : place_(std::move(place)), options_(options) {}
+  explicit GradientMatcher(std::vector<Tensor> inputs) : inputs_(std::move(inputs)) {}
 
+  /// The same with other tolerances and steps.
+  GradientMatcher with(const GradCheckOptions& options) const {
+    GradientMatcher result = *this;
+    result.options_ = options;
+    return result;
+  }
   template <class F>
   bool match(const F& f) const {
-    return holds(gradcheck(of(f), place_.inputs, options_));
-  }
-  std::string toString() const { return "has a correct gradient\n" + report_; }
-
- protected:
-  template <class F>
-  std::function<Tensor(const std::vector<Tensor>&)> of(const F& f) const {
-    return [this, &f](const std::vector<Tensor>& x) { return call<F>(f, x); };
-  }
-  bool holds(const GradCheck& report) const {
+    // First as tensors: a lambda of `auto` may take a vector only in name.
+    const GradCheck report = [&] {
+      if constexpr (takes<const F, std::make_index_sequence<n>>)
+        return check_derivatives(of_tensors<n>(f), inputs_, options_, second);
+      else
+        return check_derivatives(of_vector(f), inputs_, options_, second);
+    }();
     report_ = to_string(report);
     return report.passed;
   }
-
-  Place place_;
-  GradCheckOptions options_;
+  std::string toString() const { return "has a correct gradient\n" + report_; }
 
  private:
-  // As many tensors as the place has, of which there are at most six.
-  template <class F, class... X>
-  Tensor call(const F& f, const std::vector<Tensor>& x, const X&... arguments) const {
-    if constexpr (std::is_invocable_r_v<Tensor, const F&, const std::vector<Tensor>&>) {
-      return f(x);
-    } else {
-      if constexpr (std::is_invocable_r_v<Tensor, const F&, const X&...>)
-        if (sizeof...(X) == x.size()) return f(arguments...);
-      if constexpr (sizeof...(X) < 6) {
-        if (sizeof...(X) < x.size()) return call(f, x, arguments..., x[sizeof...(X)]);
-      }
-      throw ValueError(detail::text("[HasCorrectGradient] the function does not take the ",
-                                    x.size(), " tensors of at(...)"));
-    }
-  }
-
-  mutable std::string report_;
+  std::vector<Tensor> inputs_;
+  GradCheckOptions options_{};
+  mutable std::string report_{};
 };
 
+}  // namespace detail
+
+/// `REQUIRE_THAT(f, HasCorrectGradient(x, y))` for the scalar function f(x, y), or f of a
+/// std::vector of both; what it prints is the report of gradcheck. Other tolerances go behind it,
+/// `HasCorrectGradient(x).with({.relative = 1e-4})`. Without Catch2,
+/// `HasCorrectGradient(x).match(f)` is true or false, and `toString()` then gives the report.
+template <std::convertible_to<Tensor>... X>
+requires(sizeof...(X) >
+         0) detail::GradientMatcher<sizeof...(X), false> HasCorrectGradient(const X&... x) {
+  return detail::GradientMatcher<sizeof...(X), false>({Tensor(x)...});
+}
 /// The same for first and second derivatives.
-class HasCorrectSecondDerivatives : public HasCorrectGradient {
- public:
-  using HasCorrectGradient::HasCorrectGradient;
-
-  template <class F>
-  bool match(const F& f) const {
-    return holds(gradgradcheck(of(f), place_.inputs, options_));
-  }
-};
+template <std::convertible_to<Tensor>... X>
+requires(sizeof...(X) >
+         0) detail::GradientMatcher<sizeof...(X), true> HasCorrectSecondDerivatives(const X&... x) {
+  return detail::GradientMatcher<sizeof...(X), true>({Tensor(x)...});
+}
 
 }  // namespace xg

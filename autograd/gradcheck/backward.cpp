@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "autograd/gradcheck/check.hpp"
 #include "autograd/ops.hpp"
@@ -66,14 +67,45 @@ bool Backward::is_elementwise(std::size_t n) const {
   if (x.output.shape() != shape || x.output.dtype() != node.output.dtype()) return false;
   const NoRecording scope;
   const Tensor w = random_uniform(shape, Key{n}, node.output.dtype(), 0.5, 1);
-  const Tensor slope = node.op->vjp(node.op_state, 0, Tensor::full(shape, 1, w.dtype()),
-                                    TapeReader::record(tape_, n));
-  const Tensor weighted = node.op->vjp(node.op_state, 0, w, TapeReader::record(tape_, n));
-  if (!slope.defined() || slope.shape() != shape) return false;
+  Tensor slope, weighted;
+  try {
+    slope = rules(n, Tensor::full(shape, 1, w.dtype()))[0];
+    weighted = rules(n, w)[0];
+  } catch (const Error&) {  // a rule of a user's may refuse an adjoint that never comes
+    return false;
+  }
+  if (!slope.defined() || slope.shape() != shape || !weighted.defined()) return false;
   const double size = sum(abs(slope)).item();
   return sum(abs(weighted - w * slope)).item() <= 1e-5 * size &&
          sum(abs(slope - (slope.size() == 1 ? ones_like(slope) : mean(slope)))).item() >
              1e-5 * size;
+}
+
+std::vector<Tensor> Backward::rules(std::size_t n, const Tensor& g) const {
+  const TapeMemory& m = TapeReader::memory(tape_);
+  const Node& node = m.nodes[n];
+  const auto inputs = inputs_of(m, node);
+  const Record record = TapeReader::record(tape_, n);
+  if (node.op->vjps) return node.op->vjps(node.op_state, g, record);
+  std::vector<Tensor> result(inputs.size());
+  if (!node.op->expand) {
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (needed_[inputs[i]]) result[i] = node.op->vjp(node.op_state, i, g, record);
+    return result;
+  }
+  // Only the engine can go through what it records in the node's place, and take back. An input
+  // that is listed twice has the whole where it is first.
+  detail::Backward pass{const_cast<Tape&>(tape_), const_cast<TapeMemory&>(m),
+                        std::vector<char>(last_ + 1, detail::unneeded),
+                        std::vector<Tensor>(last_ + 1)};
+  for (const std::uint32_t input : inputs)
+    if (needed_[input]) pass.marks[input] = detail::source;
+  pass.marks[n] = detail::needed;
+  pass.adjoints[n] = g;
+  pass.through(n, n + 1);
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (needed_[inputs[i]]) result[i] = std::exchange(pass.adjoints[inputs[i]], {});
+  return result;
 }
 
 std::vector<Tensor> Backward::gradients(const Change& change) const {
@@ -83,14 +115,14 @@ std::vector<Tensor> Backward::gradients(const Change& change) const {
   adjoints[last_] = Tensor::full(m.nodes[last_].output.shape(), 1, dtype_);
   for (std::size_t n = last_ + 1; n-- > 0;) {
     if (!needed_[n] || !adjoints[n].defined()) continue;
-    const Node& node = m.nodes[n];
-    for (std::size_t i = 0; i < node.input_count; ++i) {
-      const std::uint32_t input = inputs_of(m, node)[i];
+    const auto inputs = inputs_of(m, m.nodes[n]);
+    if (inputs.empty()) continue;
+    const std::vector<Tensor> right = rules(n, adjoints[n]);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const std::uint32_t input = inputs[i];
       if (!needed_[input]) continue;
       const std::optional<Tensor> other = change(n, i, adjoints[n]);
-      Tensor part = other
-                        ? *other
-                        : node.op->vjp(node.op_state, i, adjoints[n], TapeReader::record(tape_, n));
+      Tensor part = other ? *other : right[i];
       if (!part.defined()) continue;
       part = sum_to(part, m.nodes[input].output.shape());
       adjoints[input] = adjoints[input].defined() ? adjoints[input] + part : part;
@@ -136,8 +168,14 @@ void Backward::for_each_mistake(const std::function<bool(const Mistake&)>& visit
     return layer_[n] == output ? text("\n  BP1: δ^L = ∇_a C ⊙ ", symbol(n), "(z^L)")
                                : text("\n  BP2: δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ ", symbol(n), "(z^l)");
   };
-  const auto rule = [&](std::size_t n, const Tensor& g) {
-    return m.nodes[n].op->vjp(m.nodes[n].op_state, 0, g, TapeReader::record(tape_, n));
+  const auto made = [&](Verdict verdict, const std::string& words, const Change& change) {
+    std::vector<Tensor> result;
+    try {
+      result = gradients(change);
+    } catch (const Error&) {  // a rule of a user's may refuse what the mistake makes of an adjoint
+      return false;
+    }
+    return visit({verdict, words, std::move(result)});
   };
   for (const std::size_t n : bends) {
     const auto at_n = [n](const auto& f) -> Change {
@@ -146,13 +184,16 @@ void Backward::for_each_mistake(const std::function<bool(const Mistake&)>& visit
         return f(g);
       };
     };
-    if (visit({Verdict::missing_factor,
-               text(symbol(n), "(z) is forgotten where z goes into ", where(n), equation(n)),
-               gradients(at_n([](const Tensor& g) { return g; }))}))
+    if (made(Verdict::missing_factor,
+             text(symbol(n), "(z) is forgotten where z goes into ", where(n), equation(n)),
+             at_n([](const Tensor& g) { return g; })))
       return;
-    if (visit({Verdict::missing_factor,
-               text(symbol(n), "(z) is there twice where z goes into ", where(n), equation(n)),
-               gradients(at_n([&](const Tensor& g) { return rule(n, rule(n, g)); }))}))
+    if (made(Verdict::missing_factor,
+             text(symbol(n), "(z) is there twice where z goes into ", where(n), equation(n)),
+             at_n([&](const Tensor& g) {
+               const Tensor once = rules(n, g)[0];
+               return once.defined() ? rules(n, once)[0] : once;
+             })))
       return;
     if (const Tensor& y = m.nodes[n].output; y.defined())  // kept
       try {
@@ -160,10 +201,10 @@ void Backward::for_each_mistake(const std::function<bool(const Mistake&)>& visit
             cast(elementwise_derivative(detail::operation_of(m.nodes[n]), cast(y, DType::float64)),
                  y.dtype());
         if (slope.defined() &&
-            visit({Verdict::missing_factor,
-                   text(symbol(n), " is taken at the output a instead of the input z of ", where(n),
-                        equation(n)),
-                   gradients(at_n([&](const Tensor& g) { return g * slope; }))}))
+            made(Verdict::missing_factor,
+                 text(symbol(n), " is taken at the output a instead of the input z of ", where(n),
+                      equation(n)),
+                 at_n([&](const Tensor& g) { return g * slope; })))
           return;
       } catch (const Error&) {  // not defined there
       }
@@ -171,13 +212,13 @@ void Backward::for_each_mistake(const std::function<bool(const Mistake&)>& visit
   for (const auto& kind : kinds) {
     const std::vector<std::size_t>& nodes = kind.second;
     if (nodes.size() < 2) continue;
-    if (visit({Verdict::missing_factor,
-               text(symbol(nodes[0]), "(z) is forgotten at all ", nodes.size(), " places of ",
-                    kind.first, equation(nodes.front())),
-               gradients([&](std::size_t n, std::size_t, const Tensor& g) -> std::optional<Tensor> {
-                 if (std::find(nodes.begin(), nodes.end(), n) == nodes.end()) return std::nullopt;
-                 return g;
-               })}))
+    if (made(Verdict::missing_factor,
+             text(symbol(nodes[0]), "(z) is forgotten at all ", nodes.size(), " places of ",
+                  kind.first, equation(nodes.front())),
+             [&](std::size_t n, std::size_t, const Tensor& g) -> std::optional<Tensor> {
+               if (std::find(nodes.begin(), nodes.end(), n) == nodes.end()) return std::nullopt;
+               return g;
+             }))
       return;
   }
   std::vector<std::size_t> uses(last_ + 1, 0);
@@ -187,14 +228,14 @@ void Backward::for_each_mistake(const std::function<bool(const Mistake&)>& visit
     for (std::size_t i = 0; needed_[n] && i < m.nodes[n].input_count; ++i) {
       const std::uint32_t input = inputs_of(m, m.nodes[n])[i];
       if (!needed_[input] || uses[input] < 2) continue;
-      if (visit({Verdict::wrong,
-                 text("the path through input ", i, " of ", where(n),
-                      " is left out; what stands"
-                      " there is used ",
-                      uses[input], " times, and its error is the sum over all"),
-                 gradients([&](std::size_t node, std::size_t k, const Tensor&) {
-                   return node == n && k == i ? std::optional<Tensor>(Tensor()) : std::nullopt;
-                 })}))
+      if (made(Verdict::wrong,
+               text("the path through input ", i, " of ", where(n),
+                    " is left out; what stands"
+                    " there is used ",
+                    uses[input], " times, and its error is the sum over all"),
+               [&](std::size_t node, std::size_t k, const Tensor&) {
+                 return node == n && k == i ? std::optional<Tensor>(Tensor()) : std::nullopt;
+               }))
         return;
     }
 }

@@ -36,6 +36,9 @@ class Backward {
   using Change =
       std::function<std::optional<Tensor>(std::size_t n, std::size_t i, const Tensor& g)>;
   std::vector<Tensor> gradients(const Change& change) const;
+  /// What node n adds to the adjoint of each input, from its own; undefined where no gradient of
+  /// ours passes.
+  std::vector<Tensor> rules(std::size_t n, const Tensor& g) const;
   bool is_elementwise(std::size_t n) const;
   std::string where(std::size_t n) const;
 

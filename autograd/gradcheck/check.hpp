@@ -117,8 +117,9 @@ class Walk {
 
   /// The first operation whose vjp (or, for `second`, the derivative of whose vjp) disagrees with
   /// its forward.
-  std::optional<GradCheck::Operation> first_wrong(const GradCheckOptions& options,
-                                                  bool second) const;
+  std::optional<GradCheck::Operation> first_wrong(const GradCheckOptions& options, bool second);
+  /// The operations of which `first_wrong` cannot say that they are right.
+  const std::string& untried() const { return untried_; }
   /// The tensors between variables and output, and the derivatives of elementwise operations.
   std::vector<Factor> factors() const;
   std::vector<std::pair<std::string, Shape>> shapes() const;
@@ -132,10 +133,11 @@ class Walk {
     Shape shape;
     DType dtype;
     bool relevant;  // between the variables and the output
+    bool expands;   // into operations that may use other tensors than its inputs
   };
   Tensors inputs_of(const Step& step) const;
   std::optional<GradCheck::Operation> check(const Step& step, const GradCheckOptions& options,
-                                            bool second) const;
+                                            bool second);
   std::optional<GradCheck::Operation> check_as(const Step& step, const Tensors& x,
                                                const GradCheckOptions& options, bool second) const;
   std::vector<Factor> factors_of(const Step& step, const Tensors& x, const Tensor& y) const;
@@ -144,6 +146,7 @@ class Walk {
   Tensors values_;             // by node
   std::vector<char> actual_;   // values that are those of the tape
   std::vector<char> depends_;  // on a variable
+  std::string untried_;
 };
 
 /// Which operation between variables and output made float32 of the numbers; empty if none did.

@@ -185,10 +185,14 @@ class Check {
           input.explanation = "it is as wrong as the operation below makes it";
       if (!culprit && verdict != Verdict::kink && verdict != Verdict::not_finite)
         explanation =
-            "the rule of every recorded operation agrees with the operation: something that depends"
-            " on the inputs is computed where the tape does not see it (detach, NoRecording, "
-            "item(),"
-            " data())";
+            walk && !walk->untried().empty()
+                ? text(
+                      "the rule of every recorded operation agrees with the operation,"
+                      " as far as it can be tried alone. What cannot is ",
+                      walk->untried(), ": call what it does directly, without it, and check again")
+                : "the rule of every recorded operation agrees with the operation:"
+                  " something that depends on the inputs is computed where the tape does"
+                  " not see it (detach, NoRecording, item(), data())";
     }
     const bool first = report.verdict == Verdict::correct;
     fail(report, verdict, std::move(explanation));
@@ -206,6 +210,10 @@ class Check {
 
 GradCheck run(const Problem& p, const Tensors& inputs, const std::vector<std::string>& names,
               const GradCheckOptions& options, bool second) {
+  if (inputs.empty())
+    throw ValueError(
+        "[gradcheck] there is nothing to check: give at least one tensor or parameter to"
+        " differentiate by");
   Tensors x;
   for (const Tensor& input : inputs) {
     if (!input.defined())
@@ -235,10 +243,17 @@ GradCheck run(const std::function<Tensor()>& f, std::span<const ParameterRef> pa
     return Tensors(parameters.begin(), parameters.end());
   };
   struct Restore {
-    const decltype(assign)& set;
-    const Tensors& to;
-    ~Restore() { set(to); }
-  } const restore{assign, values};
+    std::span<const ParameterRef> parameters;
+    const Tensors& values;
+    ~Restore() {
+      for (std::size_t i = 0; i < values.size(); ++i) try {
+          const ParameterRef& p = parameters[i];
+          if (p.value().dtype() != values[i].dtype()) p.convert(values[i].dtype());
+          p.assign(values[i]);
+        } catch (const Error&) {  // f gave it another shape, for which there is no way back
+        }
+    }
+  } const restore{parameters, values};
   const Problem p{assign, [](const Tensors& x) { return x; }, [&](const Tensors&) { return f(); },
                   std::numeric_limits<double>::epsilon()};
   return run(p, values, names, options, second);
@@ -247,14 +262,10 @@ GradCheck run(const std::function<Tensor()>& f, std::span<const ParameterRef> pa
 }  // namespace
 }  // namespace check
 
-GradCheck gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
-                    const std::vector<Tensor>& inputs, const GradCheckOptions& options) {
-  return check::run(check::problem_of(f), inputs, {}, options, false);
-}
-
-GradCheck gradgradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
-                        const std::vector<Tensor>& inputs, const GradCheckOptions& options) {
-  return check::run(check::problem_of(f), inputs, {}, options, true);
+GradCheck detail::check_derivatives(std::function<Tensor(const std::vector<Tensor>&)> f,
+                                    const std::vector<Tensor>& inputs,
+                                    const GradCheckOptions& options, bool second) {
+  return check::run(check::problem_of(std::move(f)), inputs, {}, options, second);
 }
 
 GradCheck gradcheck(const std::function<Tensor()>& f, std::span<const ParameterRef> parameters,

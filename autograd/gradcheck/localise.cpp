@@ -83,7 +83,15 @@ Walk::Walk(const Tensor& output, const Tensors& variables) {
     }
   for (std::size_t n = 0; n < count; ++n) {
     const detail::Node& node = m.nodes[n];
-    Step step{n, "", "", {}, {}, node.output.shape(), node.output.dtype(), false};
+    Step step{n,
+              "",
+              "",
+              {},
+              {},
+              node.output.shape(),
+              node.output.dtype(),
+              false,
+              node.op && node.op->expand};
     if (node.op) {
       step.name = node.op->name;
       step.symbol = derivative_symbol(detail::equation_of(node), step.name);
@@ -189,8 +197,9 @@ std::vector<Factor> Walk::factors_of(const Step& step, const Tensors& x, const T
 }
 
 std::optional<GradCheck::Operation> Walk::first_wrong(const GradCheckOptions& options,
-                                                      bool second) const {
+                                                      bool second) {
   std::optional<GradCheck::Operation> at_kink;
+  untried_.clear();
   for (const Step& step : steps_) {
     if (!step.relevant) continue;
     auto found = check(step, options, second);
@@ -202,19 +211,27 @@ std::optional<GradCheck::Operation> Walk::first_wrong(const GradCheckOptions& op
 }
 
 std::optional<GradCheck::Operation> Walk::check(const Step& step, const GradCheckOptions& options,
-                                                bool second) const {
+                                                bool second) {
   const NoRecording scope;
   const Tensors x = inputs_of(step);
+  const auto not_all = [&] {
+    untried_ += text(untried_.empty() ? "" : ", ", step.name, " (node %", step.node, ')');
+  };
   try {
-    return check_as(step, x, options, second);
+    auto found = check_as(step, x, options, second);
+    if (!found && step.expands) not_all();
+    return found;
   } catch (const Error&) {  // an operation of a user's may take only what the tape had
   }
   Tensors as_recorded = x;
   for (std::size_t i = 0; i < x.size(); ++i)
     as_recorded[i] = cast(x[i], steps_[step.inputs[i]].dtype);
   try {
-    return check_as(step, as_recorded, options, second);
+    auto found = check_as(step, as_recorded, options, second);
+    if (!found && step.expands) not_all();
+    return found;
   } catch (const Error&) {
+    not_all();
     return std::nullopt;
   }
 }

@@ -108,6 +108,36 @@ TEST_CASE("what cannot be checked is refused", "[gradcheck]") {
                 "the loss must be a scalar, but has the shape (2,)");
 }
 
+TEST_CASE("there must be something to check", "[gradcheck]") {
+  const std::string text =
+      "[gradcheck] there is nothing to check: give at least one tensor or parameter to"
+      " differentiate by";
+  const auto f = [](const std::vector<Tensor>&) { return Tensor(1.0); };
+  REQUIRE_ERROR(gradcheck(f, std::vector<Tensor>{}), ValueError, text);
+  REQUIRE_ERROR(gradgradcheck(f, std::vector<Tensor>{}), ValueError, text);
+  const auto g = [] { return Tensor(1.0); };
+  REQUIRE_ERROR(gradcheck(g, ParameterRefs{}), ValueError, text);
+  REQUIRE_ERROR(gradgradcheck(g, ParameterRefs{}), ValueError, text);
+}
+
+TEST_CASE("parameters have their values again, whatever the function did to them", "[gradcheck]") {
+  Parameter w(Tensor{1., 2.}), shaped(Tensor{3.});
+  const ParameterRefs refs{{"w", w}, {"shaped", shaped}};
+  const auto converted = [&] {
+    refs[0].convert(DType::float32);
+    return cast(sum(square(w.value())), DType::float64);
+  };
+  REQUIRE_ERROR(gradcheck(converted, refs), TapeError,
+                "a parameter of shape (2,) was changed after this tape recorded it");
+  CHECK(identical(w, Tensor{1., 2.}));
+  const auto reshaped = [&] {
+    shaped = Parameter(Tensor{3., 4.});
+    return Tensor(1.0);
+  };
+  REQUIRE_ERROR(gradcheck(reshaped, std::span(refs).subspan(1)), ShapeError,
+                "[assign] parameter 'shaped' has the shape (2,)");
+}
+
 TEST_CASE("the inputs stay as they were", "[gradcheck]") {
   const Tensor x{1., 2.};
   gradcheck([](const Tensor& v) { return sum(square(v)); }, x);
