@@ -97,9 +97,9 @@ void AnomalyCheck::forward(std::size_t node, std::string_view operation, Inputs 
 
 Tensor AnomalyCheck::backward(std::size_t node, std::string_view operation, std::size_t input,
                               const Tensor& adjoint, FunctionRef<Tensor()> rule) {
-  const std::string origin = node < origins_.size() ? origins_[node] : "";
+  const std::string from = origin(node);
   const std::string within =
-      std::exchange(rule_, text("\n  in the derivative of [", operation, "]", origin));
+      std::exchange(rule_, text("\n  in the derivative of [", operation, "]", from));
   const struct Restore {
     std::string &to, from;
     ~Restore() { to = from; }
@@ -108,8 +108,21 @@ Tensor AnomalyCheck::backward(std::size_t node, std::string_view operation, std:
   if (const auto found = look_at(change))
     throw AnomalyError(text("[", operation, "] the gradient of input ", input, " is ",
                             describe(*found, change), "; the adjoint of the output is ",
-                            range(adjoint), origin));
+                            range(adjoint), from));
   return change;
+}
+
+void AnomalyCheck::adjoint(std::size_t node, const Tensor& sum) const {
+  if (const auto found = look_at(sum))
+    throw AnomalyError(text("[gradient] the sum of what flows back to a tensor is ",
+                            describe(*found, sum), origin(node)));
+}
+
+void AnomalyCheck::tangent(std::size_t node, std::string_view operation,
+                           const Tensor& change) const {
+  if (const auto found = look_at(change))
+    throw AnomalyError(
+        text("[", operation, "] the tangent is ", describe(*found, change), origin(node)));
 }
 
 }  // namespace detail

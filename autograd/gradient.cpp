@@ -31,7 +31,7 @@ std::unique_ptr<TapeMemory> take_tape_memory() {
 }
 
 void give_tape_memory(std::unique_ptr<TapeMemory> memory) {
-  const bool large = memory->nodes.size() > keep_nodes_below;
+  const bool large = memory->nodes.capacity() > keep_nodes_below;
   memory->clear();
   if (!large) spare_tape_memory.push_back(std::move(memory));
 }
@@ -63,6 +63,9 @@ void fail_changed(const Tensor& parameter, std::string_view caller) {
 
 void check_pull_back(const Tensor& output, const Tensor& adjoint, std::size_t tensors,
                      std::size_t results, std::string_view caller) {
+  if (!adjoint.defined())
+    throw DTypeError(
+        text("[", caller, "] the adjoint is undefined (default-constructed, or moved from)"));
   if (adjoint.shape() != output.shape() || adjoint.dtype() != output.dtype())
     throw ShapeError(text("[", caller, "] the adjoint is ", adjoint.dtype(), " ", adjoint.shape(),
                           ", the output ", output.dtype(), " ", output.shape()));
@@ -210,7 +213,7 @@ void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
     sources.push_back(find(wrt[i], caller));
     if (sources.back() <= last) marks[sources.back()] = detail::source;
   }
-  mark(0, marks);
+  mark(std::min(passes_from_, last + 1), marks);
 }
 
 // A node is needed if its value depends on a source and it can be differentiated.
@@ -257,12 +260,17 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
 }
 
 void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result) {
+  if (result.size() != outputs.size())
+    throw ValueError(text("[jvp] ", result.size(), " results for ", outputs.size(), " tensors"));
   if (outputs.size() == 0) return;
   Tape& tape = Tape::of(outputs[0], "jvp");
   TapeMemory& m = *tape.memory_;
+  std::vector<std::uint32_t> nodes;
   std::size_t last = 0;
-  for (std::size_t k = 0; k < outputs.size(); ++k)
-    last = std::max<std::size_t>(last, tape.find(outputs[k], "jvp"));
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    nodes.push_back(tape.find(outputs[k], "jvp"));
+    if (nodes[k] != Tape::absent) last = std::max<std::size_t>(last, nodes[k]);
+  }
   if (tangents.size() != wrt.size())
     throw ValueError(text("[jvp] ", tangents.size(), " tangents for ", wrt.size(), " tensors"));
   auto [sources, marks, derivatives] = std::exchange(m.pass, {});
@@ -280,7 +288,7 @@ void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor>
   detail::Forward pass{tape, m, std::move(marks), std::move(derivatives)};
   pass.through(0, last + 1);
   for (std::size_t k = 0; k < outputs.size(); ++k)
-    result[k] = pass.tangents[tape.find(outputs[k], "jvp")];
+    result[k] = nodes[k] == Tape::absent ? Tensor() : pass.tangents[nodes[k]];
   pass.tangents.clear();  // they were needed to the end
   m.pass = {std::move(sources), std::move(pass.marks), std::move(pass.tangents)};
 }

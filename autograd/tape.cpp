@@ -131,6 +131,7 @@ void detail::Backward::add(std::size_t node, Tensor&& change) {
     sum = sum + change;
   else
     sum = std::move(change);
+  if (tape.anomalies_) tape.anomalies_->adjoint(node, sum);
 }
 
 void detail::Backward::through(std::size_t first, std::size_t end) {

@@ -150,7 +150,8 @@ class Tape {
   detail::Episode* episode_ = nullptr;               // that this tape is in
   std::int64_t bytes_before_, peak_before_;          // when this tape began
   std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if it began while they were to be detected
-  std::uint32_t keeps_ = ~0u;  // of what operations list in `keeps`, what is kept
+  std::uint32_t keeps_ = ~0u;    // of what operations list in `keeps`, what is kept
+  std::size_t passes_from_ = 0;  // the first node that a pass may go through
   bool forward_ = false;
 };
 

@@ -27,6 +27,7 @@ struct Node {
 class NodeList {
  public:
   std::size_t size() const noexcept { return size_; }
+  std::size_t capacity() const noexcept { return blocks_.size() * per_block; }
   Node& operator[](std::size_t i) noexcept { return blocks_[i / per_block][i % per_block]; }
   const Node& operator[](std::size_t i) const noexcept {
     return blocks_[i / per_block][i % per_block];
@@ -264,6 +265,8 @@ class Episode {
   std::uint64_t serial_before_;
   std::size_t nodes_, inputs_;
   Arena::Place arena_;
+  std::uint32_t keeps_before_;
+  bool forward_before_;  // no tangents are computed of what is taken back
   std::vector<Tensor> used_;
   std::unordered_set<std::uint64_t> seen_;
   bool paused_ = false;
