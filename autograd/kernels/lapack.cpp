@@ -1,0 +1,144 @@
+// Factorisations through the LAPACK that is part of OpenBLAS.
+#include "autograd/kernels/lapack.hpp"
+
+#include <f77blas.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "autograd/error.hpp"
+#include "autograd/kernels/gemm.hpp"
+#include "autograd/kernels/transpose.hpp"
+#include "autograd/storage.hpp"
+
+namespace xg::kernels {
+namespace {
+
+// LAPACK stores matrices by columns: what it is given of ours is the transpose.
+
+void getrf(blasint n, float* a, blasint* pivots, blasint* info) {
+  BLASFUNC(sgetrf)(&n, &n, a, &n, pivots, info);
+}
+void getrf(blasint n, double* a, blasint* pivots, blasint* info) {
+  BLASFUNC(dgetrf)(&n, &n, a, &n, pivots, info);
+}
+void getrs(char t, blasint n, blasint k, float* lu, blasint* pivots, float* b, blasint* info) {
+  BLASFUNC(sgetrs)(&t, &n, &k, lu, &n, pivots, b, &n, info);
+}
+void getrs(char t, blasint n, blasint k, double* lu, blasint* pivots, double* b, blasint* info) {
+  BLASFUNC(dgetrs)(&t, &n, &k, lu, &n, pivots, b, &n, info);
+}
+void potrf(char part, blasint n, float* a, blasint* info) {
+  BLASFUNC(spotrf)(&part, &n, a, &n, info);
+}
+void potrf(char part, blasint n, double* a, blasint* info) {
+  BLASFUNC(dpotrf)(&part, &n, a, &n, info);
+}
+
+blasint as_blasint(std::int64_t extent) {
+  if (extent > std::numeric_limits<int>::max())
+    throw ShapeError(detail::text("[solve] an extent is over 2^31 - 1: ", extent));
+  return static_cast<blasint>(extent);
+}
+
+// Room for numbers, from the thread's pool.
+template <class T>
+class Workspace {
+ public:
+  explicit Workspace(std::int64_t count) : buffer_(static_cast<std::uint64_t>(count) * sizeof(T)) {}
+  T* data() const { return reinterpret_cast<T*>(buffer_.data()); }
+
+ private:
+  BufferRef buffer_;
+};
+
+/// The factors of aᵀ, n > 0.
+template <class T>
+class Factors {
+ public:
+  Factors(std::int64_t n, const T* a) : n_(as_blasint(n)), lu_(n * n), pivots_(n) {
+    use_one_thread();
+    std::copy_n(a, n * n, lu_.data());
+    getrf(n_, lu_.data(), pivots_.data(), &dependent_row_);
+  }
+  /// A pivot of 0: a column of aᵀ that depends on those before it.
+  std::int64_t dependent_row() const { return dependent_row_; }
+  const T* diagonal(std::int64_t i) const { return lu_.data() + i * (n_ + 1); }
+  /// Solves for k columns in place, with aᵀ or, if `t` is 'T', with a.
+  void solve(char t, std::int64_t k, T* columns) const {
+    blasint info = 0;
+    getrs(t, n_, as_blasint(k), lu_.data(), pivots_.data(), columns, &info);
+  }
+
+ private:
+  blasint n_, dependent_row_ = 0;
+  Workspace<T> lu_;
+  Workspace<blasint> pivots_;
+};
+
+}  // namespace
+
+template <class T>
+std::int64_t solve(std::int64_t n, std::int64_t k, const T* a, const T* b, T* x) {
+  if (n == 0) return 0;
+  const Factors<T> factors(n, a);
+  if (factors.dependent_row() > 0 || k == 0) return factors.dependent_row();
+  if (k == 1) {
+    std::copy_n(b, n, x);
+    factors.solve('T', 1, x);
+    return 0;
+  }
+  const Workspace<T> columns(n * k);
+  permute({n, k}, {1, 0}, b, columns.data());
+  factors.solve('T', k, columns.data());
+  permute({k, n}, {1, 0}, columns.data(), x);
+  return 0;
+}
+
+template <class T>
+std::int64_t invert(std::int64_t n, const T* a, T* inverse) {
+  if (n == 0) return 0;
+  const Factors<T> factors(n, a);
+  if (factors.dependent_row() > 0) return factors.dependent_row();
+  std::fill_n(inverse, n * n, T(0));
+  for (std::int64_t i = 0; i < n; ++i) inverse[i * (n + 1)] = 1;
+  factors.solve('N', n, inverse);
+  return 0;
+}
+
+template <class T>
+std::int64_t log_abs_determinant(std::int64_t n, const T* a, T* result) {
+  double sum = 0;
+  if (n > 0) {
+    const Factors<T> factors(n, a);
+    if (factors.dependent_row() > 0) return factors.dependent_row();
+    for (std::int64_t i = 0; i < n; ++i)
+      sum += std::log(std::abs(static_cast<double>(*factors.diagonal(i))));
+  }
+  *result = static_cast<T>(sum);
+  return 0;
+}
+
+template <class T>
+std::int64_t cholesky(std::int64_t n, const T* a, T* l) {
+  if (n == 0) return 0;
+  use_one_thread();
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < n; ++j)
+      l[i * n + j] = j <= i ? (a[i * n + j] + a[j * n + i]) / 2 : T(0);
+  blasint info = 0;
+  potrf('U', as_blasint(n), l, &info);
+  return info;
+}
+
+template std::int64_t solve(std::int64_t, std::int64_t, const float*, const float*, float*);
+template std::int64_t solve(std::int64_t, std::int64_t, const double*, const double*, double*);
+template std::int64_t invert(std::int64_t, const float*, float*);
+template std::int64_t invert(std::int64_t, const double*, double*);
+template std::int64_t log_abs_determinant(std::int64_t, const float*, float*);
+template std::int64_t log_abs_determinant(std::int64_t, const double*, double*);
+template std::int64_t cholesky(std::int64_t, const float*, float*);
+template std::int64_t cholesky(std::int64_t, const double*, double*);
+
+}  // namespace xg::kernels
