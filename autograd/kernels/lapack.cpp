@@ -129,7 +129,10 @@ std::int64_t cholesky(std::int64_t n, const T* a, T* l) {
       l[i * n + j] = j <= i ? (a[i * n + j] + a[j * n + i]) / 2 : T(0);
   blasint info = 0;
   potrf('U', as_blasint(n), l, &info);
-  return info;
+  if (info > 0) return info;
+  for (std::int64_t i = 0; i < n; ++i)  // OpenBLAS lets NaN pass
+    if (!(l[i * (n + 1)] > 0)) return i + 1;
+  return 0;
 }
 
 template std::int64_t solve(std::int64_t, std::int64_t, const float*, const float*, float*);

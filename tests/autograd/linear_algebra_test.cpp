@@ -129,6 +129,9 @@ TEST_CASE("linear algebra refuses with errors of its own types", "[linear_algebr
                 "[cholesky] the matrix (3, 3) is not positive definite: its leading minor of order "
                 "2 is not above 0");
   REQUIRE_ERROR(cholesky(zeros({2, 2})), ValueError, "its leading minor of order 1");
+  for (const DType dtype : {DType::float32, DType::float64})
+    REQUIRE_ERROR(cholesky(tensor({1, 0, 0, not_a_number}, {2, 2}, dtype)), ValueError,
+                  "its leading minor of order 2");
   REQUIRE_ERROR(solve(ones({2, 3}), b), ShapeError,
                 "[solve] a square matrix is needed, not (2, 3)");
   REQUIRE_ERROR(solve(eye(2), b), ShapeError,
