@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "autograd/error.hpp"
 #include "autograd/scope.hpp"
@@ -75,7 +76,13 @@ namespace detail {
 void AnomalyCheck::forward(std::size_t node, std::string_view operation, Inputs inputs,
                            const Tensor& output, SourceLocation place) {
   origins_.resize(node + 1);
-  origins_[node] = {place, Scope::path()};
+  if (!rule_.empty()) {
+    origins_[node] = rule_;
+  } else {
+    if (is_users_place(place.file_name(), place.line()))
+      origins_[node] = text(", recorded at ", place.file_name(), ':', place.line());
+    if (const std::string path = Scope::path(); !path.empty()) origins_[node] += "\n  in " + path;
+  }
   const auto found = look_at(output);
   if (!found) return;
   std::string what = text("[", operation, "] gave ", describe(*found, output));
@@ -85,23 +92,24 @@ void AnomalyCheck::forward(std::size_t node, std::string_view operation, Inputs 
     if (const auto before = look_at(inputs[i]))
       what += text(" came with ", describe(*before, inputs[i]));
   }
-  throw AnomalyError(what);
+  throw AnomalyError(what + rule_);
 }
 
-void AnomalyCheck::backward(std::size_t node, std::string_view operation, std::size_t input,
-                            const Tensor& adjoint, const Tensor& change) const {
-  const auto found = look_at(change);
-  if (!found) return;
-  std::string what =
-      text("[", operation, "] the gradient of input ", input, " is ", describe(*found, change),
-           "; the adjoint of the output is ", range(adjoint));
-  if (node < origins_.size()) {
-    const Origin& origin = origins_[node];
-    if (is_users_place(origin.place.file_name(), origin.place.line()))
-      what += text("\n  recorded at ", origin.place.file_name(), ':', origin.place.line());
-    if (!origin.scopes.empty()) what += "\n  in " + origin.scopes;
-  }
-  throw AnomalyError(what);
+Tensor AnomalyCheck::backward(std::size_t node, std::string_view operation, std::size_t input,
+                              const Tensor& adjoint, FunctionRef<Tensor()> rule) {
+  const std::string origin = node < origins_.size() ? origins_[node] : "";
+  const std::string within =
+      std::exchange(rule_, text("\n  in the derivative of [", operation, "]", origin));
+  const struct Restore {
+    std::string &to, from;
+    ~Restore() { to = from; }
+  } restore{rule_, within};
+  Tensor change = rule();
+  if (const auto found = look_at(change))
+    throw AnomalyError(text("[", operation, "] the gradient of input ", input, " is ",
+                            describe(*found, change), "; the adjoint of the output is ",
+                            range(adjoint), origin));
+  return change;
 }
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/function_ref.hpp"
 #include "autograd/operand.hpp"
 
 namespace xg {
@@ -40,16 +41,14 @@ class AnomalyCheck {
   /// Node `node` is what `operation` made of `inputs`. Throws AnomalyError.
   void forward(std::size_t node, std::string_view operation, Inputs inputs, const Tensor& output,
                SourceLocation place);
-  /// `change` is what the rule of node `node` gives its input `input` for `adjoint`.
-  void backward(std::size_t node, std::string_view operation, std::size_t input,
-                const Tensor& adjoint, const Tensor& change) const;
+  /// What `rule`, of node `node`, gives its input `input` for `adjoint`. Throws AnomalyError.
+  Tensor backward(std::size_t node, std::string_view operation, std::size_t input,
+                  const Tensor& adjoint, FunctionRef<Tensor()> rule);
 
  private:
-  struct Origin {
-    SourceLocation place;
-    std::string scopes;
-  };
-  std::vector<Origin> origins_;  // by node
+  std::vector<std::string>
+      origins_;       // by node: ", recorded at model.cpp:17\n  in Classifier.hidden"
+  std::string rule_;  // while one is at work: "in the derivative of [sqrt], recorded at ..."
 };
 
 }  // namespace detail

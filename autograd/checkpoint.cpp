@@ -151,6 +151,12 @@ Expansion Backward::record_expansion(Tape& tape, std::size_t n) {
   const NodeList& nodes = tape.memory_->nodes;
   const Node& node = nodes[n];
   const std::size_t begin = nodes.size();
+  // The pass goes through it at once, also where nothing else of the pass is kept.
+  const struct Keeping {
+    std::uint32_t& keeps;
+    std::uint32_t before = std::exchange(keeps, ~0u);
+    ~Keeping() { keeps = before; }
+  } keeping{tape.keeps_};
   const Tensor y = node.op->expand(node.op_state, Record(tape, n));
   const std::uint32_t result = y.defined() ? tape.find(y, "checkpoint") : Tape::absent;
   for (std::size_t i = begin; i < nodes.size(); ++i)
@@ -174,8 +180,9 @@ void Backward::through_all_inputs(std::size_t n) {
   std::vector<Tensor> changes = node.op->vjps(node.op_state, adjoints[n], Record(tape, n));
   for (std::size_t i = 0; i < node.input_count; ++i)
     if (const std::uint32_t input = memory.inputs[node.first_input + i]; marks[input] != unneeded) {
-      if (tape.anomalies_) tape.anomalies_->backward(n, node.op->name, i, adjoints[n], changes[i]);
-      add(input, std::move(changes[i]));
+      const auto rule = [&] { return std::move(changes[i]); };
+      AnomalyCheck* const check = tape.anomalies_.get();
+      add(input, check ? check->backward(n, node.op->name, i, adjoints[n], rule) : rule());
     }
 }
 

@@ -52,8 +52,8 @@ std::function<Tensor(Inputs)> of_list(F f) {
 ///
 /// A backward pass that is itself recorded keeps what it computes again, for the next.
 ///
-/// Throws TapeError in the backward pass if f gives another shape or type than before, or uses other
-/// parameters.
+/// Throws TapeError in the backward pass if f gives another shape or type than before, or uses
+/// other parameters.
 template <class F, std::convertible_to<const Tensor&>... X>
 requires(sizeof...(X) > 0 && sizeof...(X) <= 31 &&
          TensorFunction<F, std::conditional_t<true, Tensor, X>...>) Tensor

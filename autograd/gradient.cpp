@@ -200,6 +200,32 @@ Tensor detach(const Tensor& tensor) {
                             tensor.dtype());
 }
 
+// Which nodes a pass visits -------------------------------------------------------------------
+
+void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
+                std::vector<std::uint32_t>& sources, std::vector<char>& marks) const {
+  sources.clear();
+  marks.assign(last + 1, detail::unneeded);
+  for (std::size_t i = 0; i < wrt.size(); ++i) {
+    sources.push_back(find(wrt[i], caller));
+    if (sources.back() <= last) marks[sources.back()] = detail::source;
+  }
+  mark(0, marks);
+}
+
+// A node is needed if its value depends on a source and it can be differentiated.
+void Tape::mark(std::size_t first, std::vector<char>& marks) const {
+  const TapeMemory& m = *memory_;
+  char* const mark = marks.data();
+  for (std::size_t n = first, end = marks.size(); n < end; ++n) {
+    const Node& node = m.nodes[n];
+    if (mark[n] != detail::unneeded || !is_floating(node.output.dtype())) continue;
+    const std::uint32_t* inputs = m.inputs.data() + node.first_input;
+    for (std::uint32_t i = 0, count = node.input_count; i < count; ++i)
+      if (mark[inputs[i]] != detail::unneeded) mark[n] = detail::needed;
+  }
+}
+
 // Derivatives ----------------------------------------------------------------------------------
 
 void detail::Forward::through(std::size_t first, std::size_t end) {

@@ -121,30 +121,6 @@ Tape& Tape::of(const Tensor& tensor, std::string_view caller) {
                        " was recorded was cleared, has ended, or belongs to another thread"));
 }
 
-void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
-                std::vector<std::uint32_t>& sources, std::vector<char>& marks) const {
-  sources.clear();
-  marks.assign(last + 1, detail::unneeded);
-  for (std::size_t i = 0; i < wrt.size(); ++i) {
-    sources.push_back(find(wrt[i], caller));
-    if (sources.back() <= last) marks[sources.back()] = detail::source;
-  }
-  mark(0, marks);
-}
-
-// A node is needed if its value depends on a source and it can be differentiated.
-void Tape::mark(std::size_t first, std::vector<char>& marks) const {
-  const TapeMemory& m = *memory_;
-  char* const mark = marks.data();
-  for (std::size_t n = first, end = marks.size(); n < end; ++n) {
-    const Node& node = m.nodes[n];
-    if (mark[n] != detail::unneeded || !is_floating(node.output.dtype())) continue;
-    const std::uint32_t* inputs = m.inputs.data() + node.first_input;
-    for (std::uint32_t i = 0, count = node.input_count; i < count; ++i)
-      if (mark[inputs[i]] != detail::unneeded) mark[n] = detail::needed;
-  }
-}
-
 // The engine, not the rule, sums over what was broadcast.
 void detail::Backward::add(std::size_t node, Tensor&& change) {
   if (!change.defined()) return;
@@ -166,9 +142,11 @@ void detail::Backward::through(std::size_t first, std::size_t end) {
     for (std::size_t i = 0; i < node.input_count && node.op->vjp; ++i) {
       const std::uint32_t input = memory.inputs[node.first_input + i];
       if (marks[input] == unneeded) continue;
-      Tensor change = node.op->vjp(node.op_state, i, adjoints[n], Record(tape, n));
-      if (tape.anomalies_) tape.anomalies_->backward(n, node.op->name, i, adjoints[n], change);
-      add(input, std::move(change));
+      const auto rule = [&] {
+        return node.op->vjp(node.op_state, i, adjoints[n], Record(tape, n));
+      };
+      AnomalyCheck* const check = tape.anomalies_.get();
+      add(input, check ? check->backward(n, node.op->name, i, adjoints[n], rule) : rule());
     }
     if (!(marks[n] & source)) TensorAccess::set_buffer(adjoints[n], {});
   }

@@ -49,8 +49,8 @@ inline Tensor brought_together(Grouped& grouped, const Tensor& x, const Axes& ax
   return permute(x, order);
 }
 
-/// The largest element of each reduction and the sum of e^(x - largest), NaN where that is infinite,
-/// as tensors of `shape`.
+/// The largest element of each reduction and the sum of e^(x - largest), NaN where that is
+/// infinite, as tensors of `shape`.
 inline std::pair<Tensor, Tensor> exponentials(const Grouped& g, const Tensor& x,
                                               const Shape& shape) {
   Tensor largest = Tensor::uninitialised(shape, x.dtype()),

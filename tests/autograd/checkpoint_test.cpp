@@ -93,7 +93,8 @@ TEST_CASE("checkpoints in checkpoints give the same bits", "[checkpoint]") {
       return call([&v, h](const Tensor& u) { return tanh(matmul(u, v[1])) * h + v[3]; }, h * 2);
     };
     const auto outer = [&](const Tensor& h) {
-      return call([&, k = exp(h)](const Tensor& u) { return inner(inner(sigmoid(u))) * k * u; }, h);
+      return call([inner, k = exp(h)](const Tensor& u) { return inner(inner(sigmoid(u))) * k * u; },
+                  h);
     };
     const Tensor y = outer(v[0]);
     return sum(outer(y) * y);
@@ -127,7 +128,7 @@ TEST_CASE("derivatives inside of a checkpoint, and a checkpoint inside of deriva
   require_same_bits(inside, inputs());
   const auto f = [](bool in_checkpoint) {
     return [call = Caller{in_checkpoint}](const Tensor& x) {
-      return sum(call([&x](const Tensor& u) { return exp(u) * x; }, square(x)));
+      return sum(call([x](const Tensor& u) { return exp(u) * x; }, square(x)));
     };
   };
   const Tensor x = numbers({3});
