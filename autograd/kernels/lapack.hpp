@@ -8,8 +8,9 @@ namespace xg::kernels {
 // All matrices are row-major, and stay as they are. Each call computes on the caller's thread. The
 // number that it returns says what is wrong with a matrix, counted from 1; 0 is success.
 
-/// x (n, k) such that a (n, n) · x = b (n, k), by elimination with row exchanges. Returns the
-/// number of the first pivot that is 0. Throws ShapeError for extents over 2^31 - 1.
+/// x (n, k) such that a (n, n) · x = b (n, k), by substitution for a triangular a, else by
+/// elimination with exchanges. Returns the first row of a that depends on those above it. Throws
+/// ShapeError for extents over 2^31 - 1.
 template <class T>
 std::int64_t solve(std::int64_t n, std::int64_t k, const T* a, const T* b, T* x);
 

@@ -100,6 +100,8 @@ struct Solve {
             {{}, {a, numbers({3}, -1, 1, 2)}},
             {{}, {regular_matrix(5), numbers({5, 5}, -1, 1, 2)}},
             {{}, {matrix_to_exchange(), b}},
+            {{}, {cholesky(positive_definite_matrix(3)), b}},
+            {{}, {transpose(cholesky(positive_definite_matrix(3))), numbers({3}, -1, 1, 2)}},
             {{}, {transpose(a), transpose(numbers({4, 3}, -1, 1, 2))}},
             {{}, {regular_matrix(1), numbers({1}, -1, 1, 2)}},
             {{}, {a, numbers({3, 0}, -1, 1)}},

@@ -57,6 +57,30 @@ TEST_CASE("solve: a x is b", "[linear_algebra]") {
   REQUIRE_CLOSE(matmul(transpose(a), solve(transpose(a), b)), b, 0, 1e-13);
 }
 
+TEST_CASE("solve: triangular matrices, and such as almost are", "[linear_algebra]") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const std::int64_t n : {1, 2, 3, 8, 33, 130})
+      for (const bool lower : {true, false}) {
+        INFO(dtype << ' ' << n << ' ' << lower);
+        const Tensor r = numbers({n, n}, -1, 1, 4, dtype);
+        const Tensor l = cholesky(matmul(r, transpose(r)) + eye(n, dtype));
+        const Tensor a = lower ? l : transpose(l);
+        for (const Shape& shape : {Shape{n}, Shape{n, 1}, Shape{n, 7}}) {
+          const Tensor b = numbers(shape, -1, 1, 2, dtype);
+          REQUIRE_CLOSE(matmul(a, solve(a, b)), b, 0, close(dtype, n));
+        }
+        if (n == 1) continue;
+        // One element on the other side is not overlooked.
+        const Tensor other = embed(embed(full({1, 1}, 0.5, dtype), 0, lower ? 0 : n - 1, n), 1,
+                                   lower ? n - 1 : 0, n);
+        const Tensor b = numbers({n, 2}, -1, 1, 2, dtype);
+        REQUIRE_CLOSE(matmul(a + other, solve(a + other, b)), b, 0, 20 * close(dtype, n));
+      }
+  const Tensor b{1., 2.};
+  REQUIRE_ERROR(solve(Tensor{{1., 0.}, {1., 0.}}, b), ValueError, "row 1, counted from 0");
+  REQUIRE_ERROR(solve(Tensor{{0., 1.}, {0., 1.}}, b), ValueError, "row 1, counted from 0");
+}
+
 TEST_CASE("inverse: its product with the matrix is the identity", "[linear_algebra]") {
   for (const DType dtype : {DType::float32, DType::float64})
     for (const std::int64_t n : {1, 2, 3, 8, 33, 130}) {
