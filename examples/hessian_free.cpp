@@ -76,13 +76,15 @@ int main() {
   const Tensor u = random_normal({12, 2}, Key{2}, DType::float64);
   minimise_quadratic("3 eigenvalues", matmul(u, transpose(u)) + eye(12));
 
-  const auto [train, test] = datasets::digits(DType::float64);
+  const datasets::Split digits = datasets::digits(DType::float64);
   Network net;
   net.to(DType::float64);
   nn::initialise(net, nn::initialisers::scaled_normal, 1);
   const auto parameters = net.parameters();
-  auto outputs = [&] { return net(train.inputs); };
-  auto cost = [&](const Tensor& z) { return nn::sigmoid_cross_entropy_cost(z, train.targets); };
+  auto outputs = [&] { return net(digits.train.inputs); };
+  auto cost = [&](const Tensor& z) {
+    return nn::sigmoid_cross_entropy_cost(z, digits.train.targets);
+  };
 
   double damping = 1;
   for (int step = 1; step <= 12; ++step) {
@@ -106,7 +108,8 @@ int main() {
     if (kept > 0.75) damping /= 3;
     if (kept < 0.25) damping *= 3;
   }
-  std::printf("%lld of %lld test digits right\n",
-              static_cast<long long>(nn::count_correct(net(test.inputs), test.labels)),
-              static_cast<long long>(test.size()));
+  std::printf(
+      "%lld of %lld test digits right\n",
+      static_cast<long long>(nn::count_correct(net(digits.test.inputs), digits.test.labels)),
+      static_cast<long long>(digits.test.size()));
 }

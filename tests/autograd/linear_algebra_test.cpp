@@ -93,7 +93,7 @@ TEST_CASE("inverse: its product with the matrix is the identity", "[linear_algeb
 
 TEST_CASE("logdet: the logarithm of the determinant by its definition", "[linear_algebra]") {
   for (std::size_t n = 0; n <= 6; ++n)
-    for (const std::uint64_t seed : {1, 2, 3}) {
+    for (const std::uint64_t seed : {1u, 2u, 3u}) {
       const auto extent = static_cast<std::int64_t>(n);
       const Tensor a = numbers({extent, extent}, -1, 1, seed);
       std::vector<std::vector<double>> rows(n, std::vector<double>(n));
