@@ -152,6 +152,7 @@ class Tape {
   std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if it began while they were to be detected
   std::uint32_t keeps_ = ~0u;  // of what operations list in `keeps`, what is kept
   bool forward_ = false;
+  bool keeps_leaves_ = false;  // the elements of every tensor from outside
 };
 
 /// Nothing is recorded on this thread while one of these lives; what is computed is a constant to
