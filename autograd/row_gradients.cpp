@@ -67,6 +67,13 @@ class Comparison {
   static bool same_state(const Node& a, const Node& b) {
     return !a.op_state || equation_of(a) == equation_of(b);
   }
+  // Whether the equation may leave something out: what owns memory may be a function.
+  bool may_hide(std::size_t n, const Node& a) const {
+    return a.op->destroy && rows_of(n, a) == Rows::mixed;
+  }
+  Rows rows_of(std::size_t n, const Node& a) const {
+    return a.op->rows(a.op_state, TapeReader::record(tape_, n));
+  }
   bool become(std::size_t n, Kind kind, Rows rows = Rows::mixed) {
     kinds_[n] = {kind, rows};
     return true;
@@ -92,13 +99,14 @@ class Comparison {
     };
     if (any(Kind::rows)) return !any(Kind::total) && !any(Kind::number) && of_rows(n, a, b);
     if (any(Kind::total)) return of_totals(n, a, b);
+    if (may_hide(n, a)) return false;
     if (!any(Kind::number) && shape_of(a) == shape_of(b) && same_state(a, b))
       return become(n, Kind::whole);
     return is_number(a, b) && become(n, Kind::number);
   }
 
   bool of_rows(std::size_t n, const Node& a, const Node& b) {
-    const Rows rows = a.op->rows(a.op_state, TapeReader::record(tape_, n));
+    const Rows rows = rows_of(n, a);
     if (rows == Rows::added || rows == Rows::averaged)
       return is_number(a, b) && become(n, Kind::total, rows);
     if (rows == Rows::mixed || !split(shape_of(a), shape_of(b))) return false;
@@ -123,7 +131,7 @@ class Comparison {
   // Rules that see no values are those of affine operations.
   bool of_totals(std::size_t n, const Node& a, const Node& b) {
     if (!is_number(a, b)) return false;
-    const Rows rows = a.op->rows(a.op_state, TapeReader::record(tape_, n));
+    const Rows rows = rows_of(n, a);
     const auto in = inputs_of(batch_, a);
     const bool affine =
         (rows == Rows::elementwise || rows == Rows::reshaped) && a.op->keeps == Keep::nothing;

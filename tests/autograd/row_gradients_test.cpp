@@ -154,7 +154,15 @@ TEST_CASE("costs that mix rows, or are no averages, are taken example by example
       {"root of the mean", [&](auto& a, auto&) { return sqrt(mean(square(z(a)))); }},
       {"product of means", [&](auto& a, auto& t) { return mean(z(a)) * mean(z(a) * t); }},
       {"number over a mean", [&](auto& a, auto&) { return 1 / (2 + mean(square(z(a)))); }},
-      {"mean and sum", [&](auto& a, auto& t) { return mean(z(a)) + sum(square(t * b)); }},
+      {"mean and sum", [&](auto& a, auto& t) { return mean(matmul(a, w)) + sum(square(t * b)); }},
+      {"a number of the first row",
+       [&](auto& a, auto& t) {
+         const auto first = [&] {
+           const NoRecording scope;
+           return max(slice(t, 0, 0, 1)).item();
+         };
+         return mean(square(z(a))) * first();
+       }},
       {"rows over m", [&](auto& a, auto&) { return sum(square(z(a) / a.extent(0))); }},
       {"scaled by m",
        [&](auto& a, auto&) { return sum(square(z(a) * (1.0 / double(a.extent(0))))); }},
