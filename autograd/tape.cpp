@@ -75,6 +75,7 @@ std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operati
   node.input_count = 0;
   node.version = TensorAccess::version(tensor);
   TensorAccess::make_node(node.output, tensor, serial_, number);
+  if (keeps_leaves_) TensorAccess::set_buffer(node.output, TensorAccess::buffer(tensor));
   return number;
 }
 

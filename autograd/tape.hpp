@@ -153,6 +153,7 @@ class Tape {
   std::uint32_t keeps_ = ~0u;    // of what operations list in `keeps`, what is kept
   std::size_t passes_from_ = 0;  // the first node that a pass may go through
   bool forward_ = false;
+  bool keeps_leaves_ = false;  // the elements of every tensor from outside
 };
 
 /// Nothing is recorded on this thread while one of these lives; what is computed is a constant to

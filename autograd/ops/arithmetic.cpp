@@ -42,6 +42,7 @@ struct Multiply : Binary<Multiply> {
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     return t * r.input(1 - i);
   }
+  static Rows rows(const Record&) { return Rows::proportional; }
   static auto samples() { return binary_samples<Multiply>(-2, 2); }
 };
 
@@ -56,6 +57,7 @@ struct Divide : Binary<Divide> {
     const Tensor quotient = t / r.input(1);
     return i == 0 ? quotient : -quotient * r.output();
   }
+  static Rows rows(const Record&) { return Rows::proportional; }
   static auto samples() { return binary_samples<Divide>(0.5, 2); }
 };
 

@@ -60,6 +60,7 @@ struct Unary {
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
   std::string equation() const { return std::string(Self::symbol) + "({0})"; }
+  static Rows rows(const Record&) { return Rows::elementwise; }
 
  private:
   const Self& self() const { return static_cast<const Self&>(*this); }
@@ -169,6 +170,7 @@ struct Binary {
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
   std::string equation() const { return "{0} " + std::string(Self::symbol) + " {1}"; }
+  static Rows rows(const Record&) { return Rows::elementwise; }
 
   static constexpr bool any_dtype = false;
 
