@@ -55,8 +55,8 @@ class Inputs {
 /// Nodes stand in one flat list in the order of their creation, which is a topological order; the
 /// backward pass is one loop over it from the end. A tape belongs to the thread that made it, and
 /// tapes end in the reverse of their order; the program is aborted if one does not. A tape made
-/// while another is recording interrupts it until the inner one ends; a tensor of one
-/// cannot be used under the other (TapeError) except as `detach(t)`.
+/// while another is recording interrupts it until the inner one ends; a tensor of one cannot be used
+/// under the other (TapeError) except as `detach(t)`.
 class Tape {
  public:
   Tape();
