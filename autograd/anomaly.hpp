@@ -58,6 +58,7 @@ class AnomalyCheck {
   std::vector<std::string>
       origins_;       // by node: ", recorded at model.cpp:17\n  in Classifier.hidden"
   std::string rule_;  // while one is at work: "in the derivative of [sqrt], recorded at ..."
+  const Tensor* adjoint_ = nullptr;  // which that rule was given
 };
 
 }  // namespace detail

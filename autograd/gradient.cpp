@@ -2,7 +2,6 @@
 // what rules and readers may ask of a tape.
 #include <algorithm>
 #include <ostream>
-#include <unordered_set>
 
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
@@ -66,6 +65,9 @@ void check_pull_back(const Tensor& output, const Tensor& adjoint, std::size_t te
   if (!adjoint.defined())
     throw DTypeError(
         text("[", caller, "] the adjoint is undefined (default-constructed, or moved from)"));
+  if (!is_floating(output.dtype()))
+    throw DTypeError(
+        text("[", caller, "] the output is ", output.dtype(), " and has no derivative"));
   if (adjoint.shape() != output.shape() || adjoint.dtype() != output.dtype())
     throw ShapeError(text("[", caller, "] the adjoint is ", adjoint.dtype(), " ", adjoint.shape(),
                           ", the output ", output.dtype(), " ", output.shape()));
@@ -136,18 +138,6 @@ const Shape& Record::output_shape() const { return tape_.memory_->nodes[node_].o
 // Tape -----------------------------------------------------------------------------------------
 
 std::size_t Tape::size() const noexcept { return memory_->nodes.size(); }
-
-std::uint64_t Tape::bytes_kept() const {
-  std::unordered_set<const Buffer*> buffers;
-  std::uint64_t bytes = 0;
-  for (std::size_t n = 0; n < memory_->nodes.size(); ++n) {
-    const BufferRef& buffer = TensorAccess::buffer(memory_->nodes[n].output);
-    if (!buffer) continue;
-    const BufferRef owner = buffer.is_transpose() ? buffer.source() : buffer;
-    if (buffers.insert(owner.get()).second) bytes += owner->bytes;
-  }
-  return bytes;
-}
 
 std::uint64_t Tape::peak_bytes() const noexcept {
   return static_cast<std::uint64_t>(detail::memory_in_use.peak - bytes_before_);
@@ -293,7 +283,10 @@ void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor>
   m.pass = {std::move(sources), std::move(pass.marks), std::move(pass.tangents)};
 }
 
-void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {
+namespace {
+
+void differentiate(const Tensor& loss, Inputs xs, std::span<Tensor> result,
+                   GradientOptions options) {
   if (!loss.defined())
     throw DTypeError("[gradient] the loss is undefined (default-constructed, or moved from)");
   if (!is_floating(loss.dtype()))
@@ -320,9 +313,7 @@ void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientO
   }
 }
 
-namespace {
-
-std::vector<Tensor> gradient_of(const Tensor& loss, const auto& xs, GradientOptions options) {
+std::vector<Tensor> gradient_of(Operand loss, const auto& xs, GradientOptions options) {
   std::vector<const Tensor*> pointers;
   for (const Tensor& x : xs) pointers.push_back(&x);
   std::vector<Tensor> result(pointers.size());
@@ -332,24 +323,38 @@ std::vector<Tensor> gradient_of(const Tensor& loss, const auto& xs, GradientOpti
 
 }  // namespace
 
-Tensor gradient(const Tensor& loss, const Tensor& x, GradientOptions options) {
+void gradient(Operand loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {
+  detail::located(loss.place(), [&] {
+    differentiate(loss, xs, result, options);
+    Tape::of(loss, "gradient").watch_growth(xs);
+  });
+}
+
+std::vector<Tensor> detail::gradient_of_call(const Tensor& y, std::span<const Tensor> xs) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& x : xs) pointers.push_back(&x);
+  std::vector<Tensor> result(xs.size());
+  differentiate(y, Inputs(pointers.data(), pointers.size()), result, {});
+  return result;
+}
+
+Tensor gradient(Operand loss, const Tensor& x, GradientOptions options) {
   const Tensor* const pointer = &x;
   Tensor result;
   gradient(loss, Inputs(&pointer, 1), {&result, 1}, options);
   return result;
 }
 
-std::vector<Tensor> gradient(const Tensor& loss, std::span<const Tensor> xs,
+std::vector<Tensor> gradient(Operand loss, std::span<const Tensor> xs, GradientOptions options) {
+  return gradient_of(loss, xs, options);
+}
+
+std::vector<Tensor> gradient(Operand loss, std::initializer_list<Tensor> xs,
                              GradientOptions options) {
   return gradient_of(loss, xs, options);
 }
 
-std::vector<Tensor> gradient(const Tensor& loss, std::initializer_list<Tensor> xs,
-                             GradientOptions options) {
-  return gradient_of(loss, xs, options);
-}
-
-std::vector<Tensor> gradient(const Tensor& loss, std::span<const ParameterRef> parameters,
+std::vector<Tensor> gradient(Operand loss, std::span<const ParameterRef> parameters,
                              GradientOptions options) {
   return gradient_of(loss, parameters, options);
 }

@@ -81,6 +81,11 @@ Tensor operator<=(Operand a, Operand b);
 Tensor operator>(Operand a, Operand b);
 Tensor operator>=(Operand a, Operand b);
 /// a where `condition` (of any type) is not 0, else b.
+///
+/// The branch that is not taken gets the adjoint 0, and every operation that works element by
+/// element passes an adjoint, or tangent, of exactly 0 on as 0, even where its derivative is
+/// infinite or NaN: the gradient of `where(x > 0, log(x), 0)` is finite everywhere. The same holds
+/// for a 0 that came about otherwise: at x = 0 the gradient of `square(sqrt(x))` is 0.
 Tensor where(Operand condition, Operand a, Operand b);
 
 // Reductions -----------------------------------------------------------------------------------

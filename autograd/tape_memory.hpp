@@ -189,8 +189,10 @@ void give_tape_memory(std::unique_ptr<TapeMemory> memory);
 
 [[noreturn]] void fail_foreign(const Tensor& tensor, std::string_view caller);
 [[noreturn]] void fail_changed(const Tensor& parameter, std::string_view caller);
-/// Throws ShapeError unless the adjoint fits the output, ValueError unless there are as many
-/// results as tensors.
+/// `gradient` for transforms, which do not step: that their tape grows is no news.
+std::vector<Tensor> gradient_of_call(const Tensor& y, std::span<const Tensor> xs);
+/// Throws DTypeError unless the output is floating, ShapeError unless the adjoint fits it,
+/// ValueError unless there are as many results as tensors.
 void check_pull_back(const Tensor& output, const Tensor& adjoint, std::size_t tensors,
                      std::size_t results, std::string_view caller);
 

@@ -57,6 +57,12 @@ void require_floating_arguments(std::string_view caller, std::span<const Tensor>
   }
 }
 
+void require_floating_result(std::string_view caller, const Tensor& y) {
+  if (!y.defined() || !is_floating(y.dtype()))
+    throw DTypeError(text("[", caller, "] what the function gave is ",
+                          y.defined() ? text(y.dtype()) : "undefined", " and has no derivative"));
+}
+
 // What the call is differentiated with respect to.
 std::vector<Tensor> variables(const Trace& trace, const Call& call) {
   std::vector<Tensor> result(call.x.begin(), call.x.end());
@@ -135,7 +141,7 @@ Tensor Trace::variable(const Tensor& x) const {
 
 std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs) const {
   const Pass pass(*this);
-  if (recorded(y) || y.size() != 1) return xg::gradient(y, xs);
+  if (recorded(y) || y.size() != 1) return gradient_of_call(y, xs);
   std::vector<Tensor> zero;
   for (const Tensor& x : xs) zero.push_back(zeros_like(x));
   return zero;
@@ -160,7 +166,7 @@ std::vector<Tensor> Trace::vjp(const Tensor& y, std::span<const Tensor> xs,
 std::vector<Tensor> Trace::jacobian(const Tensor& y, std::span<const Tensor> xs) const {
   const Pass pass(*this);
   std::vector<Tensor> result;
-  if (!recorded(y) || !is_floating(y.dtype()) || y.size() == 0) {
+  if (!recorded(y) || y.size() == 0) {
     for (const Tensor& x : xs) result.push_back(zeros(joined(y.shape(), x.shape()), x.dtype()));
     return result;
   }
@@ -241,6 +247,7 @@ ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tang
   const std::vector<Tensor> x = variables(trace, call);
   trace.go_forward("jvp", x, tangents);
   const Tensor y = call.f(x);
+  require_floating_result("jvp", y);
   std::vector<Tensor> change = trace.jvp({&y, 1}, x, tangents);
   return {trace.result(y), std::move(change)};
 }
@@ -249,14 +256,18 @@ std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint) {
   require_floating_arguments("vjp", call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
-  return trace.vjp(call.f(x), x, adjoint);
+  const Tensor y = call.f(x);
+  require_floating_result("vjp", y);
+  return trace.vjp(y, x, adjoint);
 }
 
 std::vector<Tensor> jacobian(const Call& call) {
   require_floating_arguments("jacobian", call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
-  return trace.jacobian(call.f(x), x);
+  const Tensor y = call.f(x);
+  require_floating_result("jacobian", y);
+  return trace.jacobian(y, x);
 }
 
 std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents) {
