@@ -139,8 +139,8 @@ using RulesOf = std::conditional_t<Expands<O>, NoRules, O>;
 /// - `flops(record)`: floating-point operations of one application, a number from the record's
 ///   shapes. By default one for each element of the output.
 /// - `rows(record)`: what it does with rows; inputs without rows of their own are beside every row
-///   as a whole. By default `mixed`, which is always right: `per_example_gradient` then goes one
-///   example after the other.
+///   as a whole. An operation that gives it tells all its members in `equation`. By default
+///   `mixed`, which is always right: `per_example_gradient` then takes example by example.
 /// - `at_size(n)`: samples of about n elements in all, for benchmarks and checks of large inputs.
 ///   By default one of `samples()` is repeated along its axes.
 template <class O>
