@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "autograd/error.hpp"
+#include "autograd/kernels/finite.hpp"
 #include "autograd/scope.hpp"
 #include "autograd/tape.hpp"
 
@@ -28,11 +29,8 @@ std::optional<Found> look_at(const Tensor& x) {
   if (!x.defined() || !is_floating(x.dtype())) return std::nullopt;
   return visit_floating(x.dtype(), [&]<class T>(T) -> std::optional<Found> {
     const std::span<const T> values = x.values<T>();
+    if (kernels::all_finite(x.size(), values.data())) return std::nullopt;  // nearly always
     const auto is_bad = [](T value) { return !std::isfinite(value); };
-    // Nearly always there is none, and this loop finds that out several numbers at a time.
-    T nothing = 0;
-    for (const T value : values) nothing += value * 0;
-    if (nothing == 0) return std::nullopt;
     const auto first = std::find_if(values.begin(), values.end(), is_bad);
     return Found{first - values.begin(), std::count_if(first, values.end(), is_bad),
                  static_cast<double>(*first)};
@@ -43,6 +41,13 @@ Extents index_of(std::int64_t offset, const Shape& shape) {
   Extents index = shape;
   for (std::size_t i = shape.size(); i-- > 0; offset /= shape[i]) index[i] = offset % shape[i];
   return index;
+}
+
+bool has_zero(const Tensor& x) {
+  return visit_floating(x.dtype(), [&]<class T>(T) {
+    const std::span<const T> values = x.values<T>();
+    return std::find(values.begin(), values.end(), T(0)) != values.end();
+  });
 }
 
 std::string describe(const Found& found, const Tensor& x) {
@@ -84,7 +89,8 @@ void AnomalyCheck::forward(std::size_t node, std::string_view operation, Inputs 
     if (const std::string path = Scope::path(); !path.empty()) origins_[node] += "\n  in " + path;
   }
   const auto found = look_at(output);
-  if (!found) return;
+  // Where the adjoint is 0, so is what the rule makes of any number; the end of it is looked at.
+  if (!found || (adjoint_ && has_zero(*adjoint_))) return;
   std::string what = text("[", operation, "] gave ", describe(*found, output));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     what += text("; input ", i, " ", range(inputs[i]));
@@ -97,19 +103,37 @@ void AnomalyCheck::forward(std::size_t node, std::string_view operation, Inputs 
 
 Tensor AnomalyCheck::backward(std::size_t node, std::string_view operation, std::size_t input,
                               const Tensor& adjoint, FunctionRef<Tensor()> rule) {
-  const std::string origin = node < origins_.size() ? origins_[node] : "";
+  const std::string from = origin(node);
   const std::string within =
-      std::exchange(rule_, text("\n  in the derivative of [", operation, "]", origin));
+      std::exchange(rule_, text("\n  in the derivative of [", operation, "]", from));
   const struct Restore {
-    std::string &to, from;
-    ~Restore() { to = from; }
-  } restore{rule_, within};
+    AnomalyCheck& check;
+    std::string rule;
+    const Tensor* adjoint;
+    ~Restore() {
+      check.rule_ = rule;
+      check.adjoint_ = adjoint;
+    }
+  } restore{*this, within, std::exchange(adjoint_, &adjoint)};
   Tensor change = rule();
   if (const auto found = look_at(change))
     throw AnomalyError(text("[", operation, "] the gradient of input ", input, " is ",
                             describe(*found, change), "; the adjoint of the output is ",
-                            range(adjoint), origin));
+                            range(adjoint), from));
   return change;
+}
+
+void AnomalyCheck::adjoint(std::size_t node, const Tensor& sum) const {
+  if (const auto found = look_at(sum))
+    throw AnomalyError(text("[gradient] the sum of what flows back to a tensor is ",
+                            describe(*found, sum), origin(node)));
+}
+
+void AnomalyCheck::tangent(std::size_t node, std::string_view operation,
+                           const Tensor& change) const {
+  if (const auto found = look_at(change))
+    throw AnomalyError(
+        text("[", operation, "] the tangent is ", describe(*found, change), origin(node)));
 }
 
 }  // namespace detail

@@ -45,10 +45,20 @@ class AnomalyCheck {
   Tensor backward(std::size_t node, std::string_view operation, std::size_t input,
                   const Tensor& adjoint, FunctionRef<Tensor()> rule);
 
+  /// `sum` is what has come back to node `node` so far. Throws AnomalyError.
+  void adjoint(std::size_t node, const Tensor& sum) const;
+  /// `change` is the tangent of node `node`. Throws AnomalyError.
+  void tangent(std::size_t node, std::string_view operation, const Tensor& change) const;
+
  private:
+  std::string origin(std::size_t node) const {
+    return node < origins_.size() ? origins_[node] : "";
+  }
+
   std::vector<std::string>
       origins_;       // by node: ", recorded at model.cpp:17\n  in Classifier.hidden"
   std::string rule_;  // while one is at work: "in the derivative of [sqrt], recorded at ..."
+  const Tensor* adjoint_ = nullptr;  // which that rule was given
 };
 
 }  // namespace detail

@@ -23,4 +23,5 @@
 #include "autograd/tape.hpp"
 #include "autograd/tensor.hpp"
 #include "autograd/transforms.hpp"
+#include "autograd/warning.hpp"
 #include "autograd/xtensor.hpp"

@@ -14,8 +14,8 @@ const std::vector<CatalogueEntry>& catalogue() {
     std::vector<CatalogueEntry> result;
     for (const auto& group :
          {ops::arithmetic(), ops::functions(), ops::activations(), ops::comparison(),
-          ops::reductions(), ops::softmaxes(), ops::products(), ops::movement(), ops::indexing(),
-          ops::checkpoints(), ops::custom_gradients()})
+          ops::reductions(), ops::softmaxes(), ops::products(), ops::linear_algebra(),
+          ops::movement(), ops::indexing(), ops::checkpoints(), ops::custom_gradients()})
       result.insert(result.end(), group.begin(), group.end());
     return result;
   }();

@@ -65,6 +65,7 @@ std::vector<CatalogueEntry> comparison();
 std::vector<CatalogueEntry> reductions();
 std::vector<CatalogueEntry> softmaxes();
 std::vector<CatalogueEntry> products();
+std::vector<CatalogueEntry> linear_algebra();
 std::vector<CatalogueEntry> movement();
 std::vector<CatalogueEntry> indexing();
 std::vector<CatalogueEntry> checkpoints();

@@ -26,7 +26,9 @@ Episode::Episode(Tape& tape)
       serial_before_(std::exchange(tape.serial_, unique_id())),
       nodes_(tape.memory_->nodes.size()),
       inputs_(tape.memory_->inputs.size()),
-      arena_(tape.memory_->arena.place()) {}
+      arena_(tape.memory_->arena.place()),
+      keeps_before_(std::exchange(tape.keeps_, ~0u)),
+      forward_before_(std::exchange(tape.forward_, false)) {}
 
 Episode::~Episode() {
   pause();
@@ -37,8 +39,8 @@ Episode::~Episode() {
     if (m.leaves.holds(leaf) && leaf.node >= nodes_) m.leaves.erase(leaf);
   }
   std::erase_if(m.expansions, [this](const Expansion& e) { return e.begin >= nodes_; });
-  std::erase_if(m.tangents.entries, [this](const auto& entry) { return entry.node >= nodes_; });
-  std::erase_if(m.tangents.held, [this](std::uint32_t node) { return node >= nodes_; });
+  tape_.keeps_ = keeps_before_;
+  tape_.forward_ = forward_before_;
   m.nodes.truncate(nodes_);
   m.inputs.resize(inputs_);
   m.arena.return_to(arena_);
@@ -109,8 +111,10 @@ struct Checkpoint {
 
 }  // namespace
 
-Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x) {
-  if (Dual::active()) return f(x);  // which keeps nothing anyway
+Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x,
+                  const FunctionRef<Tensor(Inputs)>* now) {
+  const auto call = [&] { return now ? (*now)(x) : f(x); };
+  if (Dual::active()) return call();  // which keeps nothing anyway
   const Checkpoint op{std::make_shared<Checkpoint::State>()};
   Checkpoint::State& state = *op.state;
   std::vector<const Tensor*> inputs;
@@ -119,7 +123,7 @@ Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x) {
   std::vector<Tensor> used;
   {
     const Episode episode(*Tape::recording());
-    Tensor y = f(x);
+    Tensor y = call();
     if (!y.defined()) throw DTypeError("[checkpoint] the function gave an undefined tensor");
     if (!episode.made(y)) return y;  // an argument, or a constant
     used = episode.used();
@@ -177,11 +181,16 @@ Expansion Backward::record_expansion(Tape& tape, std::size_t n) {
 void Backward::through_all_inputs(std::size_t n) {
   const Node& node = memory.nodes[n];
   if (node.op->expand) return through_expansion(n);
-  std::vector<Tensor> changes = node.op->vjps(node.op_state, adjoints[n], Record(tape, n));
+  AnomalyCheck* const check = tape.anomalies_.get();
+  std::vector<Tensor> changes;
+  const auto all = [&] {
+    changes = node.op->vjps(node.op_state, adjoints[n], Record(tape, n));
+    return Tensor();
+  };
+  check ? check->backward(n, node.op->name, 0, adjoints[n], all) : all();
   for (std::size_t i = 0; i < node.input_count; ++i)
     if (const std::uint32_t input = memory.inputs[node.first_input + i]; marks[input] != unneeded) {
       const auto rule = [&] { return std::move(changes[i]); };
-      AnomalyCheck* const check = tape.anomalies_.get();
       add(input, check ? check->backward(n, node.op->name, i, adjoints[n], rule) : rule());
     }
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/function_ref.hpp"
 #include "autograd/transforms.hpp"
 
 namespace xg {
@@ -26,7 +27,10 @@ auto held(F&& f) {
     return std::decay_t<F>(std::forward<F>(f));
 }
 
-Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x);
+/// `f` is called in the backward pass, and at once unless `now` is given: the function of which `f`
+/// is a copy, so that what the copy uses in its place is noticed.
+Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x,
+                  const FunctionRef<Tensor(Inputs)>* now = nullptr);
 
 /// f as a function of a list of N tensors.
 template <std::size_t N, class F>
@@ -60,8 +64,14 @@ requires(sizeof...(X) > 0 && sizeof...(X) <= 31 &&
     checkpoint(F&& f, const X&... x) {
   if (!Tape::recording()) return std::invoke(f, static_cast<const Tensor&>(x)...);
   const Tensor* const pointers[] = {&static_cast<const Tensor&>(x)...};
-  return detail::checkpoint(detail::of_list<sizeof...(X)>(detail::held(std::forward<F>(f))),
-                            Inputs(pointers, sizeof...(X)));
+  auto kept = detail::of_list<sizeof...(X)>(detail::held(std::forward<F>(f)));
+  if constexpr (std::is_lvalue_reference_v<F>) {
+    const auto given = detail::of_list<sizeof...(X)>(std::ref(f));
+    const FunctionRef<Tensor(Inputs)> now(given);
+    return detail::checkpoint(std::move(kept), Inputs(pointers, sizeof...(X)), &now);
+  } else {
+    return detail::checkpoint(std::move(kept), Inputs(pointers, sizeof...(X)));
+  }
 }
 
 /// The functions one after the other, f_n(… f_2(f_1(x))), in `segments` checkpoints of about equal
@@ -82,16 +92,28 @@ checkpoint_sequential(const R& functions, const Tensor& x, std::int64_t segments
   Tensor y = x;
   auto next = std::ranges::begin(functions);
   for (std::int64_t s = 0; s < segments; ++s) {
+    const auto first = next;
     std::vector<decltype(detail::held(*next))> part;
-    for (auto i = s * n / segments; i < (s + 1) * n / segments; ++i, ++next)
-      part.push_back(detail::held(*next));
-    y = checkpoint(
-        [part = std::move(part)](const Tensor& v) {
-          Tensor z = v;
-          for (const auto& f : part) z = std::invoke(f, z);
-          return z;
-        },
-        y);
+    const auto count = (s + 1) * n / segments - s * n / segments;
+    for (std::int64_t i = 0; i < count; ++i, ++next) part.push_back(detail::held(*next));
+    if (!Tape::recording()) {
+      for (const auto& f : part) y = std::invoke(f, y);
+      continue;
+    }
+    const auto now = [first, count](Inputs v) {
+      Tensor z = v[0];
+      auto f = first;
+      for (std::int64_t i = 0; i < count; ++i, ++f) z = std::invoke(*f, z);
+      return z;
+    };
+    const auto again = [part = std::move(part)](Inputs v) {
+      Tensor z = v[0];
+      for (const auto& f : part) z = std::invoke(f, z);
+      return z;
+    };
+    const Tensor* const pointer = &y;
+    const FunctionRef<Tensor(Inputs)> given(now);
+    y = detail::checkpoint(again, Inputs(&pointer, 1), &given);
   }
   return y;
 }

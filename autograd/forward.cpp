@@ -1,8 +1,11 @@
 // Forward mode: a tape that computes the tangent of each output as it is recorded, through the
 // operation's own jvp facet. It keeps no values, but for the passes of transforms inside.
 #include <algorithm>
+#include <unordered_map>
 
 #include "autograd/forward.hpp"
+
+#include "autograd/anomaly.hpp"
 
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
@@ -27,11 +30,14 @@ const Tensor* find_tangent(Tangents& tangents, std::uint32_t node) {
   return at != tangents.entries.end() && at->node == node ? &at->tangent : nullptr;
 }
 
-// A tensor that nobody holds any more but its entry will not be used again. Dead entries are few
-// beside the living, so that memory grows with these and not with the length of the tape.
+// A tensor that nobody holds any more but entries, several of which may share a buffer, will not be
+// used again. Dead entries are few beside the living, so that memory grows with these and not with
+// the length of the tape.
 void sweep(Tangents& tangents) {
-  std::erase_if(tangents.entries, [](const Tangents::Entry& entry) {
-    return entry.value->references.load(std::memory_order_acquire) == 1;
+  std::unordered_map<const Buffer*, std::uint32_t> holders;
+  for (const Tangents::Entry& entry : tangents.entries) ++holders[entry.value.get()];
+  std::erase_if(tangents.entries, [&](const Tangents::Entry& entry) {
+    return entry.value->references.load(std::memory_order_acquire) <= holders[entry.value.get()];
   });
   tangents.sweep_at = 2 * tangents.entries.size() + 8;
 }
@@ -87,6 +93,7 @@ void Tape::carry(Inputs inputs, const Tensor& output) {
     if (change.defined()) sum = sum.defined() ? sum + change : std::move(change);
   }
   if (!sum.defined()) return;
+  if (anomalies_) anomalies_->tangent(index, node.op->name, sum);
   m.tangents.entries.push_back({static_cast<std::uint32_t>(index), TensorAccess::buffer(output),
                                 broadcast_to(sum, output.shape())});
   if (m.tangents.entries.size() >= m.tangents.sweep_at) sweep(m.tangents);

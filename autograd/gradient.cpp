@@ -2,7 +2,6 @@
 // what rules and readers may ask of a tape.
 #include <algorithm>
 #include <ostream>
-#include <unordered_set>
 
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
@@ -31,7 +30,7 @@ std::unique_ptr<TapeMemory> take_tape_memory() {
 }
 
 void give_tape_memory(std::unique_ptr<TapeMemory> memory) {
-  const bool large = memory->nodes.size() > keep_nodes_below;
+  const bool large = memory->nodes.capacity() > keep_nodes_below;
   memory->clear();
   if (!large) spare_tape_memory.push_back(std::move(memory));
 }
@@ -63,6 +62,12 @@ void fail_changed(const Tensor& parameter, std::string_view caller) {
 
 void check_pull_back(const Tensor& output, const Tensor& adjoint, std::size_t tensors,
                      std::size_t results, std::string_view caller) {
+  if (!adjoint.defined())
+    throw DTypeError(
+        text("[", caller, "] the adjoint is undefined (default-constructed, or moved from)"));
+  if (!is_floating(output.dtype()))
+    throw DTypeError(
+        text("[", caller, "] the output is ", output.dtype(), " and has no derivative"));
   if (adjoint.shape() != output.shape() || adjoint.dtype() != output.dtype())
     throw ShapeError(text("[", caller, "] the adjoint is ", adjoint.dtype(), " ", adjoint.shape(),
                           ", the output ", output.dtype(), " ", output.shape()));
@@ -134,18 +139,6 @@ const Shape& Record::output_shape() const { return tape_.memory_->nodes[node_].o
 
 std::size_t Tape::size() const noexcept { return memory_->nodes.size(); }
 
-std::uint64_t Tape::bytes_kept() const {
-  std::unordered_set<const Buffer*> buffers;
-  std::uint64_t bytes = 0;
-  for (std::size_t n = 0; n < memory_->nodes.size(); ++n) {
-    const BufferRef& buffer = TensorAccess::buffer(memory_->nodes[n].output);
-    if (!buffer) continue;
-    const BufferRef owner = buffer.is_transpose() ? buffer.source() : buffer;
-    if (buffers.insert(owner.get()).second) bytes += owner->bytes;
-  }
-  return bytes;
-}
-
 std::uint64_t Tape::peak_bytes() const noexcept {
   return static_cast<std::uint64_t>(detail::memory_in_use.peak - bytes_before_);
 }
@@ -210,7 +203,7 @@ void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
     sources.push_back(find(wrt[i], caller));
     if (sources.back() <= last) marks[sources.back()] = detail::source;
   }
-  mark(0, marks);
+  mark(std::min(passes_from_, last + 1), marks);
 }
 
 // A node is needed if its value depends on a source and it can be differentiated.
@@ -257,12 +250,17 @@ Tensor push_forward(const Tensor& output, Inputs wrt, Inputs tangents) {
 }
 
 void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result) {
+  if (result.size() != outputs.size())
+    throw ValueError(text("[jvp] ", result.size(), " results for ", outputs.size(), " tensors"));
   if (outputs.size() == 0) return;
   Tape& tape = Tape::of(outputs[0], "jvp");
   TapeMemory& m = *tape.memory_;
+  std::vector<std::uint32_t> nodes;
   std::size_t last = 0;
-  for (std::size_t k = 0; k < outputs.size(); ++k)
-    last = std::max<std::size_t>(last, tape.find(outputs[k], "jvp"));
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    nodes.push_back(tape.find(outputs[k], "jvp"));
+    if (nodes[k] != Tape::absent) last = std::max<std::size_t>(last, nodes[k]);
+  }
   if (tangents.size() != wrt.size())
     throw ValueError(text("[jvp] ", tangents.size(), " tangents for ", wrt.size(), " tensors"));
   auto [sources, marks, derivatives] = std::exchange(m.pass, {});
@@ -280,12 +278,15 @@ void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor>
   detail::Forward pass{tape, m, std::move(marks), std::move(derivatives)};
   pass.through(0, last + 1);
   for (std::size_t k = 0; k < outputs.size(); ++k)
-    result[k] = pass.tangents[tape.find(outputs[k], "jvp")];
+    result[k] = nodes[k] == Tape::absent ? Tensor() : pass.tangents[nodes[k]];
   pass.tangents.clear();  // they were needed to the end
   m.pass = {std::move(sources), std::move(pass.marks), std::move(pass.tangents)};
 }
 
-void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {
+namespace {
+
+void differentiate(const Tensor& loss, Inputs xs, std::span<Tensor> result,
+                   GradientOptions options) {
   if (!loss.defined())
     throw DTypeError("[gradient] the loss is undefined (default-constructed, or moved from)");
   if (!is_floating(loss.dtype()))
@@ -312,9 +313,7 @@ void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientO
   }
 }
 
-namespace {
-
-std::vector<Tensor> gradient_of(const Tensor& loss, const auto& xs, GradientOptions options) {
+std::vector<Tensor> gradient_of(Operand loss, const auto& xs, GradientOptions options) {
   std::vector<const Tensor*> pointers;
   for (const Tensor& x : xs) pointers.push_back(&x);
   std::vector<Tensor> result(pointers.size());
@@ -324,24 +323,38 @@ std::vector<Tensor> gradient_of(const Tensor& loss, const auto& xs, GradientOpti
 
 }  // namespace
 
-Tensor gradient(const Tensor& loss, const Tensor& x, GradientOptions options) {
+void gradient(Operand loss, Inputs xs, std::span<Tensor> result, GradientOptions options) {
+  detail::located(loss.place(), [&] {
+    differentiate(loss, xs, result, options);
+    Tape::of(loss, "gradient").watch_growth(xs);
+  });
+}
+
+std::vector<Tensor> detail::gradient_of_call(const Tensor& y, std::span<const Tensor> xs) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& x : xs) pointers.push_back(&x);
+  std::vector<Tensor> result(xs.size());
+  differentiate(y, Inputs(pointers.data(), pointers.size()), result, {});
+  return result;
+}
+
+Tensor gradient(Operand loss, const Tensor& x, GradientOptions options) {
   const Tensor* const pointer = &x;
   Tensor result;
   gradient(loss, Inputs(&pointer, 1), {&result, 1}, options);
   return result;
 }
 
-std::vector<Tensor> gradient(const Tensor& loss, std::span<const Tensor> xs,
+std::vector<Tensor> gradient(Operand loss, std::span<const Tensor> xs, GradientOptions options) {
+  return gradient_of(loss, xs, options);
+}
+
+std::vector<Tensor> gradient(Operand loss, std::initializer_list<Tensor> xs,
                              GradientOptions options) {
   return gradient_of(loss, xs, options);
 }
 
-std::vector<Tensor> gradient(const Tensor& loss, std::initializer_list<Tensor> xs,
-                             GradientOptions options) {
-  return gradient_of(loss, xs, options);
-}
-
-std::vector<Tensor> gradient(const Tensor& loss, std::span<const ParameterRef> parameters,
+std::vector<Tensor> gradient(Operand loss, std::span<const ParameterRef> parameters,
                              GradientOptions options) {
   return gradient_of(loss, parameters, options);
 }

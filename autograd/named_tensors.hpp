@@ -43,9 +43,11 @@ class NamedTensors {
   NamedTensors(std::span<const ParameterRef> parameters, std::vector<Tensor> tensors);
 
   std::size_t size() const noexcept { return tensors_.size(); }
-  const Tensor& operator[](std::size_t i) const { return tensors_[i]; }
+  const Tensor& operator[](std::size_t i) const& { return tensors_[i]; }
+  Tensor operator[](std::size_t i) && { return tensors_[i]; }
   /// By the parameter's name, e.g. g["hidden.weight"]. Throws ValueError if there is none.
-  const Tensor& operator[](std::string_view name) const;
+  const Tensor& operator[](std::string_view name) const&;
+  Tensor operator[](std::string_view name) && { return std::as_const(*this)[name]; }
   const std::vector<std::string>& names() const noexcept { return names_; }
   const std::vector<Tensor>& tensors() const noexcept { return tensors_; }
   operator std::span<const Tensor>() const noexcept { return tensors_; }

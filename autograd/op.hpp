@@ -26,6 +26,20 @@ constexpr Keep operator|(Keep a, Keep b) noexcept {
 /// Keeps input number `i` (below 31) alone.
 constexpr Keep keep_input(std::size_t i) noexcept { return static_cast<Keep>(1u << i); }
 
+/// What an operation does with the rows of its inputs, their parts along the first axis, whatever
+/// their number.
+enum class Rows {
+  mixed,               ///< nothing is known
+  elementwise,         ///< no more than what broadcasting puts side by side meets
+  apart,               ///< row i of the output comes from row i of the inputs
+  reshaped,            ///< the elements stay in their order
+  product,             ///< of input 0, row by row, and a matrix, input 1
+  transposed_product,  ///< of input 0, row by row, and the transpose of input 1; plus input 2
+  proportional,        ///< elementwise, and proportional to input 0
+  added,               ///< the output is a sum over rows of what each of them gives
+  averaged,            ///< the average
+};
+
 /// One recorded application, as an operation's derivative rules see it. What it gives stays where
 /// it is as long as the tape is not cleared.
 class Record {
@@ -124,6 +138,9 @@ using RulesOf = std::conditional_t<Expands<O>, NoRules, O>;
 ///   share work. The backward pass then calls it alone.
 /// - `flops(record)`: floating-point operations of one application, a number from the record's
 ///   shapes. By default one for each element of the output.
+/// - `rows(record)`: what it does with rows; inputs without rows of their own are beside every row
+///   as a whole. By default `mixed`, which is always right: `per_example_gradient` then goes one
+///   example after the other.
 /// - `at_size(n)`: samples of about n elements in all, for benchmarks and checks of large inputs.
 ///   By default one of `samples()` is repeated along its axes.
 template <class O>
@@ -164,6 +181,7 @@ struct OpTable {
   Tensor (*expand)(const void* op, const Record& record);
   std::string (*equation)(const void* op);
   double (*flops)(const void* op, const Record& record);
+  Rows (*rows)(const void* op, const Record& record);
   Tensor (*apply)(const void* op, Inputs inputs);
 };
 
@@ -236,6 +254,12 @@ requires(sizeof(O) <= largest_op && alignof(O) <= 64) inline constexpr OpTable o
         return stored<O>(op).flops(record);
       else
         return static_cast<double>(element_count(record.output_shape()));
+    },
+    [](const void* op, const Record& record) -> Rows {
+      if constexpr (requires(const O& o) { o.rows(record); })
+        return stored<O>(op).rows(record);
+      else
+        return Rows::mixed;
     },
     [](const void* op, Inputs inputs) { return xg::apply(stored<O>(op), inputs); }};
 

@@ -6,6 +6,7 @@
 
 #include <initializer_list>
 #include <span>
+#include <string_view>
 
 #include "autograd/operand.hpp"
 
@@ -80,6 +81,11 @@ Tensor operator<=(Operand a, Operand b);
 Tensor operator>(Operand a, Operand b);
 Tensor operator>=(Operand a, Operand b);
 /// a where `condition` (of any type) is not 0, else b.
+///
+/// The branch that is not taken gets the adjoint 0, and every operation that works element by
+/// element passes an adjoint, or tangent, of exactly 0 on as 0, even where its derivative is
+/// infinite or NaN: the gradient of `where(x > 0, log(x), 0)` is finite everywhere. The same holds
+/// for a 0 that came about otherwise: at x = 0 the gradient of `square(sqrt(x))` is 0.
 Tensor where(Operand condition, Operand a, Operand b);
 
 // Reductions -----------------------------------------------------------------------------------
@@ -117,6 +123,27 @@ Tensor matmul(Operand a, Operand b);
 /// The affine map of a layer, matmul(x, transpose(weight)) + bias in one operation:
 /// x (..., inputs), weight (outputs, inputs), bias (outputs,) -> (..., outputs).
 Tensor linear(Operand x, Operand weight, Operand bias);
+/// Sums of products in the notation of NumPy: a letter for each axis, as in "ij,jk->ik" (the matrix
+/// product), "bij,bj->bi", "ij->ji" or "ii->i" (a diagonal). Letters that are not behind the arrow
+/// are summed over; without an arrow the result has those that occur once, in alphabetical order.
+/// Throws ValueError for text that cannot be read ("..." is not supported), ShapeError if letters
+/// and shapes do not fit.
+Tensor einsum(std::string_view subscripts, Operand a);
+Tensor einsum(std::string_view subscripts, Operand a, Operand b);
+
+// Of small dense square matrices a (n, n), through LAPACK. A matrix in whose elimination a pivot is
+// exactly 0 is singular: a ValueError.
+
+/// The x with a x = b, for b (n,) or the columns of b (n, k). A triangular a, such as a Cholesky
+/// factor, is noticed, and takes less than half the time.
+Tensor solve(Operand a, Operand b);
+/// Where it is to be multiplied by something, `solve` is quicker and more accurate.
+Tensor inverse(Operand a);
+/// ln |det a|, without overflow.
+Tensor logdet(Operand a);
+/// The lower triangular l with l lᵀ = a. Of an `a` that is not symmetric, (a + aᵀ) / 2 is taken, so
+/// that the gradient is symmetric. Throws ValueError unless that is positive definite.
+Tensor cholesky(Operand a);
 
 // Shape and place ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-// Gradients of single examples: each on a tape of its own, several at a time.
+// Gradients of single examples in general: each on a tape of its own, several at a time.
 #include "autograd/per_example.hpp"
 
 #include <algorithm>
@@ -59,8 +59,8 @@ std::int64_t example_count(Inputs tensors) {
   return tensors[0].shape()[0];
 }
 
-std::vector<Tensor> per_example_gradient(std::int64_t examples,
-                                         FunctionRef<Tensor(std::int64_t)> cost, Inputs wrt) {
+std::vector<Tensor> per_example_gradient(const CostOfExamples& cost, Inputs wrt) {
+  const std::int64_t examples = cost.count;
   if (examples < 1) throw ValueError(text("[", caller, "] the batch is empty"));
   for (std::size_t k = 0; k < wrt.size(); ++k)
     if (!wrt[k].defined() || !is_floating(wrt[k].dtype()))
@@ -68,7 +68,8 @@ std::vector<Tensor> per_example_gradient(std::int64_t examples,
                             wrt[k].defined() ? text(wrt[k].dtype()) : "undefined",
                             " and cannot be differentiated"));
   const double share = 1 / static_cast<double>(examples);
-  if (Tape::recording()) return on_the_recording_tape(examples, share, cost, wrt);
+  if (Tape::recording()) return on_the_recording_tape(examples, share, cost.of_one, wrt);
+  if (auto result = row_gradients(cost, wrt)) return *std::move(result);
 
   std::vector<Tensor> result;
   std::vector<std::byte*> rows;
@@ -78,7 +79,7 @@ std::vector<Tensor> per_example_gradient(std::int64_t examples,
   }
   const auto of_example = [&](std::int64_t i, std::span<Tensor> gradients) {
     const Tape tape;
-    const Tensor loss = cost(i);
+    const Tensor loss = cost.of_one(i);
     const NoRecording scope;
     differentiate(loss, share, wrt, gradients);
     for (std::size_t k = 0; k < wrt.size(); ++k) {

@@ -23,7 +23,8 @@ struct alignas(64) Buffer {
   Buffer* source = nullptr;  // owned, when lazy
   Buffer* filled = nullptr;  // owned, once a lazy buffer was asked
   void (*fill)(const Buffer& self, std::byte* out) = nullptr;
-  std::uint32_t rows = 0, columns = 0;  // what `fill` needs to know of the source
+  // What `fill` needs to know of the source; no columns if the products of its rows are not added.
+  std::uint32_t rows = 0, columns = 0;
   Buffer* other = nullptr;  // owned, when a lazy product; the next one while it waits in the pool
 
   std::byte* bytes_begin() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
@@ -71,9 +72,9 @@ class BufferRef {
   explicit operator bool() const noexcept { return buffer_ != nullptr; }
   bool is_lazy() const noexcept { return buffer_->source != nullptr; }
   bool is_transpose() const noexcept { return is_lazy() && !buffer_->other; }
-  /// Whether it is a lazy product that nobody has asked for yet.
+  /// Whether it is a lazy product, a sum of outer ones, that nobody has asked for yet.
   bool is_pending_product() const noexcept {
-    return buffer_->other && !buffer_->data.load(std::memory_order_acquire);
+    return buffer_->other && buffer_->columns > 0 && !buffer_->data.load(std::memory_order_acquire);
   }
   const Buffer* operator->() const noexcept { return buffer_; }
   Buffer* get() const noexcept { return buffer_; }

@@ -3,6 +3,8 @@
 #include "autograd/tape.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <iostream>
 
 #include "autograd/anomaly.hpp"
 #include "autograd/ops.hpp"
@@ -32,6 +34,11 @@ Tape::Tape()
 }
 
 Tape::~Tape() {
+  if (innermost != this) {  // there is no way back: the tape that is to record next is unknown
+    std::cerr << "[Tape] a tape ended on another thread than its own, or before one that was made "
+                 "after it on its thread; let each end with its scope\n";
+    std::abort();
+  }
   detail::memory_in_use.peak = std::max(detail::memory_in_use.peak, peak_before_);
   innermost = outer_;
   recorder = suspended_;
@@ -40,8 +47,14 @@ Tape::~Tape() {
 
 void Tape::clear() {
   if (episode_) throw TapeError("[Tape] clear was called by a function that a checkpoint records");
+  const Tape* mine = innermost;
+  while (mine && mine != this) mine = mine->outer_;
+  if (!mine)
+    throw TapeError(
+        "[Tape] clear was called on another thread than the one on which the tape was made");
   memory_->clear();
   serial_ = detail::unique_id();
+  growth_ = {};
 }
 
 Tape* Tape::recording() noexcept { return recorder; }
@@ -75,6 +88,7 @@ std::uint32_t Tape::node_of_input(const Tensor& tensor, std::string_view operati
   node.input_count = 0;
   node.version = TensorAccess::version(tensor);
   TensorAccess::make_node(node.output, tensor, serial_, number);
+  if (keeps_leaves_) TensorAccess::set_buffer(node.output, TensorAccess::buffer(tensor));
   return number;
 }
 
@@ -131,6 +145,7 @@ void detail::Backward::add(std::size_t node, Tensor&& change) {
     sum = sum + change;
   else
     sum = std::move(change);
+  if (tape.anomalies_) tape.anomalies_->adjoint(node, sum);
 }
 
 void detail::Backward::through(std::size_t first, std::size_t end) {

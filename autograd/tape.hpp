@@ -53,9 +53,10 @@ class Inputs {
 ///     Tensor g = gradient(cost, w);
 ///
 /// Nodes stand in one flat list in the order of their creation, which is a topological order; the
-/// backward pass is one loop over it from the end. A tape belongs to the thread that made it. A
-/// tape made while another is recording interrupts it until the inner one ends; a tensor of one
-/// cannot be used under the other (TapeError) except as `detach(t)`.
+/// backward pass is one loop over it from the end. A tape belongs to the thread that made it, and
+/// tapes end in the reverse of their order; the program is aborted if one does not. A tape made
+/// while another is recording interrupts it until the inner one ends; a tensor of one cannot be
+/// used under the other (TapeError) except as `detach(t)`.
 class Tape {
  public:
   Tape();
@@ -66,13 +67,24 @@ class Tape {
 
   /// Forgets all nodes. Tensors recorded so far keep their values but can no longer be used under
   /// a recording tape, nor differentiated (TapeError). Throws TapeError if called by a function
-  /// that `checkpoint` or `custom_gradient` has called.
+  /// that `checkpoint` or `custom_gradient` has called, or on another thread than the tape's.
   void clear();
 
   /// Number of nodes: operations, and the tensors from outside that they used.
   std::size_t size() const noexcept;
   /// Bytes of the buffers that the tape keeps alive for the backward pass.
   std::uint64_t bytes_kept() const;
+  /// What the nodes of one operation keep alive.
+  struct Holding {
+    std::string_view operation;  ///< "input" for the tensors from outside
+    std::size_t nodes = 0;
+    std::uint64_t bytes = 0;
+    /// "matmul: 3 nodes, 9216 bytes"
+    friend std::ostream& operator<<(std::ostream& stream, const Holding& holding);
+  };
+  /// `size` and `bytes_kept` by operation, the largest first. A buffer that several nodes share
+  /// counts for the one that made it, or the first that was given it.
+  std::vector<Holding> holdings() const;
   /// The most bytes of tensors alive at one time since the tape began, beyond those alive then. Of
   /// tensors made and freed on this thread.
   std::uint64_t peak_bytes() const noexcept;
@@ -109,6 +121,7 @@ class Tape {
   friend class detail::Episode;
   friend void pull_back(const Tensor& output, Tensor adjoint, Inputs wrt, std::span<Tensor> result,
                         std::string_view caller);
+  friend void gradient(Operand loss, Inputs xs, std::span<Tensor> result, GradientOptions options);
   friend void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor> result);
 
   /// This thread's tape on which `tensor` was recorded. Throws TapeError if there is none.
@@ -131,6 +144,10 @@ class Tape {
   /// The same for the nodes from `first` up to marks.size().
   void mark(std::size_t first, std::vector<char>& marks) const;
 
+  /// Warns, once in a program, if each of many calls of `gradient` has found the tape larger, in
+  /// the manner of a forgotten reset (holdings.cpp).
+  void watch_growth(Inputs xs);
+
   // Forward mode (forward.cpp): the tangent of every output is computed as it is recorded.
   /// Gives a tensor a tangent, and the tape this mode.
   void set_tangent(const Tensor& tensor, const Tensor& tangent);
@@ -150,8 +167,14 @@ class Tape {
   detail::Episode* episode_ = nullptr;               // that this tape is in
   std::int64_t bytes_before_, peak_before_;          // when this tape began
   std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if it began while they were to be detected
-  std::uint32_t keeps_ = ~0u;  // of what operations list in `keeps`, what is kept
+  std::uint32_t keeps_ = ~0u;    // of what operations list in `keeps`, what is kept
+  std::size_t passes_from_ = 0;  // the first node that a pass may go through
   bool forward_ = false;
+  bool keeps_leaves_ = false;  // the elements of every tensor from outside
+  struct Growth {
+    std::uint32_t steps = 0;  // one after the other, that have made the tape larger
+    std::uint32_t nodes = 0, inputs = 0, source = 0;  // at the end of the last
+  } growth_;
 };
 
 /// Nothing is recorded on this thread while one of these lives; what is computed is a constant to
@@ -189,17 +212,19 @@ struct GradientOptions {
 /// tape was cleared or is another thread's, if a parameter was changed after it was recorded, or,
 /// with Unused::error, for a tensor that the loss does not depend on; DTypeError for one that is
 /// not floating.
-Tensor gradient(const Tensor& loss, const Tensor& x, GradientOptions options = {});
-std::vector<Tensor> gradient(const Tensor& loss, std::span<const Tensor> xs,
+///
+/// A tape that grows with every call, because a loop has no new Tape for every step, is warned of
+/// once (warning.hpp).
+Tensor gradient(Operand loss, const Tensor& x, GradientOptions options = {});
+std::vector<Tensor> gradient(Operand loss, std::span<const Tensor> xs,
                              GradientOptions options = {});
-std::vector<Tensor> gradient(const Tensor& loss, std::initializer_list<Tensor> xs,
+std::vector<Tensor> gradient(Operand loss, std::initializer_list<Tensor> xs,
                              GradientOptions options = {});
-std::vector<Tensor> gradient(const Tensor& loss, std::span<const ParameterRef> parameters,
+std::vector<Tensor> gradient(Operand loss, std::span<const ParameterRef> parameters,
                              GradientOptions options = {});
 /// The same into arrays of the caller's, for loops that must not allocate. Throws ValueError unless
 /// there are as many results as tensors.
-void gradient(const Tensor& loss, Inputs xs, std::span<Tensor> result,
-              GradientOptions options = {});
+void gradient(Operand loss, Inputs xs, std::span<Tensor> result, GradientOptions options = {});
 
 /// The vector-Jacobian product: `adjoint` (of the shape of `output`) times the Jacobian of
 /// `output` with respect to each of `wrt`. Writes to `result`; undefined where `output` does not

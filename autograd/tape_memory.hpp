@@ -27,6 +27,7 @@ struct Node {
 class NodeList {
  public:
   std::size_t size() const noexcept { return size_; }
+  std::size_t capacity() const noexcept { return blocks_.size() * per_block; }
   Node& operator[](std::size_t i) noexcept { return blocks_[i / per_block][i % per_block]; }
   const Node& operator[](std::size_t i) const noexcept {
     return blocks_[i / per_block][i % per_block];
@@ -188,8 +189,10 @@ void give_tape_memory(std::unique_ptr<TapeMemory> memory);
 
 [[noreturn]] void fail_foreign(const Tensor& tensor, std::string_view caller);
 [[noreturn]] void fail_changed(const Tensor& parameter, std::string_view caller);
-/// Throws ShapeError unless the adjoint fits the output, ValueError unless there are as many
-/// results as tensors.
+/// `gradient` for transforms, which do not step: that their tape grows is no news.
+std::vector<Tensor> gradient_of_call(const Tensor& y, std::span<const Tensor> xs);
+/// Throws DTypeError unless the output is floating, ShapeError unless the adjoint fits it,
+/// ValueError unless there are as many results as tensors.
 void check_pull_back(const Tensor& output, const Tensor& adjoint, std::size_t tensors,
                      std::size_t results, std::string_view caller);
 
@@ -264,6 +267,8 @@ class Episode {
   std::uint64_t serial_before_;
   std::size_t nodes_, inputs_;
   Arena::Place arena_;
+  std::uint32_t keeps_before_;
+  bool forward_before_;  // no tangents are computed of what is taken back
   std::vector<Tensor> used_;
   std::unordered_set<std::uint64_t> seen_;
   bool paused_ = false;

@@ -1,5 +1,5 @@
-// The way into a tape for those who read it: equations and gradient checks. Internal; changes
-// nothing that is on the tape.
+// The way into a tape for those who read it: equations, gradient checks, gradients by rows.
+// Internal; changes nothing that is on the tape.
 #pragma once
 
 #include <functional>
@@ -23,6 +23,8 @@ struct TapeReader {
     const std::uint32_t node = tape.find(tensor, caller);
     return node == Tape::absent ? none : node;
   }
+  /// From now on the tape keeps the elements of all tensors from outside, for the reader.
+  static void keep_leaves(Tape& tape) { tape.keeps_leaves_ = true; }
   /// What the rules of node `n` see.
   static Record record(const Tape& tape, std::size_t n) { return Record(tape, n); }
 };

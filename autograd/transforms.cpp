@@ -21,7 +21,7 @@ NamedTensors::NamedTensors(std::span<const ParameterRef> parameters, std::vector
   for (const ParameterRef& parameter : parameters) names_.push_back(parameter.name());
 }
 
-const Tensor& NamedTensors::operator[](std::string_view name) const {
+const Tensor& NamedTensors::operator[](std::string_view name) const& {
   const auto at = std::find(names_.begin(), names_.end(), name);
   if (at != names_.end()) return tensors_[static_cast<std::size_t>(at - names_.begin())];
   std::string known;
@@ -57,6 +57,12 @@ void require_floating_arguments(std::string_view caller, std::span<const Tensor>
   }
 }
 
+void require_floating_result(std::string_view caller, const Tensor& y) {
+  if (!y.defined() || !is_floating(y.dtype()))
+    throw DTypeError(text("[", caller, "] what the function gave is ",
+                          y.defined() ? text(y.dtype()) : "undefined", " and has no derivative"));
+}
+
 // What the call is differentiated with respect to.
 std::vector<Tensor> variables(const Trace& trace, const Call& call) {
   std::vector<Tensor> result(call.x.begin(), call.x.end());
@@ -89,12 +95,18 @@ Shape joined(Shape a, const Shape& b) {
 /// transform further out, and its values are kept only if that goes backward.
 class Trace::Pass {
  public:
-  explicit Pass(const Trace& trace) : tape_(trace.held_) {
-    if (trace.own_) scope_.emplace();
-    if (tape_ && tape_->memory_->tangents.holders == 1) tape_->keeps_ = 0;
+  explicit Pass(const Trace& trace) : tape_(trace.shared_), held_(trace.held_) {
+    if (!tape_) {
+      scope_.emplace();
+      return;
+    }
+    before_ = std::exchange(tape_->passes_from_, trace.since_);
+    if (held_ && tape_->memory_->tangents.holders == 1) tape_->keeps_ = 0;
   }
   ~Pass() {
-    if (tape_) tape_->keeps_ = ~0u;
+    if (!tape_) return;
+    tape_->passes_from_ = before_;
+    if (held_) tape_->keeps_ = ~0u;
   }
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
@@ -102,19 +114,23 @@ class Trace::Pass {
  private:
   std::optional<NoRecording> scope_;
   Tape* tape_;
+  std::size_t before_ = 0;
+  bool held_;
 };
 
 Trace::Trace() {
-  if (!Tape::recording()) {
+  shared_ = Tape::recording();
+  if (!shared_) {
     own_.emplace();
-  } else if (Tape::recording()->forward_) {
-    held_ = Tape::recording();
-    held_->hold_values();
+    return;
   }
+  since_ = shared_->size();
+  held_ = shared_->forward_;
+  if (held_) shared_->hold_values();
 }
 
 Trace::~Trace() {
-  if (held_) held_->drop_values();
+  if (held_) shared_->drop_values();
 }
 
 Tensor Trace::variable(const Tensor& x) const {
@@ -125,7 +141,7 @@ Tensor Trace::variable(const Tensor& x) const {
 
 std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs) const {
   const Pass pass(*this);
-  if (recorded(y) || y.size() != 1) return xg::gradient(y, xs);
+  if (recorded(y) || y.size() != 1) return gradient_of_call(y, xs);
   std::vector<Tensor> zero;
   for (const Tensor& x : xs) zero.push_back(zeros_like(x));
   return zero;
@@ -134,6 +150,8 @@ std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs)
 std::vector<Tensor> Trace::vjp(const Tensor& y, std::span<const Tensor> xs,
                                const Tensor& adjoint) const {
   const Pass pass(*this);
+  if (!adjoint.defined())
+    throw DTypeError("[vjp] the adjoint is undefined (default-constructed, or moved from)");
   if (adjoint.shape() != y.shape())
     throw ShapeError(
         text("[vjp] the adjoint has the shape ", adjoint.shape(), ", f(x) has ", y.shape()));
@@ -148,7 +166,7 @@ std::vector<Tensor> Trace::vjp(const Tensor& y, std::span<const Tensor> xs,
 std::vector<Tensor> Trace::jacobian(const Tensor& y, std::span<const Tensor> xs) const {
   const Pass pass(*this);
   std::vector<Tensor> result;
-  if (!recorded(y) || !is_floating(y.dtype()) || y.size() == 0) {
+  if (!recorded(y) || y.size() == 0) {
     for (const Tensor& x : xs) result.push_back(zeros(joined(y.shape(), x.shape()), x.dtype()));
     return result;
   }
@@ -184,6 +202,9 @@ void Trace::go_forward(std::string_view caller, std::span<const Tensor> xs,
     throw ValueError(
         text("[", caller, "] ", tangents.size(), " tangents for ", xs.size(), " tensors"));
   for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (!tangents[i].defined())
+      throw DTypeError(
+          text("[", caller, "] tangent ", i, " is undefined (default-constructed, or moved from)"));
     if (tangents[i].shape() != xs[i].shape())
       throw ShapeError(text("[", caller, "] tangent ", i, " has the shape ", tangents[i].shape(),
                             ", its tensor has ", xs[i].shape()));
@@ -226,6 +247,7 @@ ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tang
   const std::vector<Tensor> x = variables(trace, call);
   trace.go_forward("jvp", x, tangents);
   const Tensor y = call.f(x);
+  require_floating_result("jvp", y);
   std::vector<Tensor> change = trace.jvp({&y, 1}, x, tangents);
   return {trace.result(y), std::move(change)};
 }
@@ -234,14 +256,18 @@ std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint) {
   require_floating_arguments("vjp", call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
-  return trace.vjp(call.f(x), x, adjoint);
+  const Tensor y = call.f(x);
+  require_floating_result("vjp", y);
+  return trace.vjp(y, x, adjoint);
 }
 
 std::vector<Tensor> jacobian(const Call& call) {
   require_floating_arguments("jacobian", call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
-  return trace.jacobian(call.f(x), x);
+  const Tensor y = call.f(x);
+  require_floating_result("jacobian", y);
+  return trace.jacobian(y, x);
 }
 
 std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents) {

@@ -68,7 +68,9 @@ class Trace {
  private:
   class Pass;
   std::optional<Tape> own_;
-  Tape* held_ = nullptr;  // a tape in forward mode that must keep values for a pass of this
+  Tape* shared_ = nullptr;  // the tape that recorded already
+  std::size_t since_ = 0;   // its size then: what is from before is no part of the function
+  bool held_ = false;       // it is in forward mode, and must keep values for a pass of this
 };
 
 /// A function and where it is differentiated. `x` is what it is given or, for a function of

@@ -76,8 +76,8 @@ void checkpoints() {
 
 void examples() {
   std::printf("\nGradients of single examples of [784, 30, 10], over the batch's gradient\n");
-  std::printf("%6s %8s | %12s %12s %12s | %8s\n", "batch", "threads", "batch, µs", "examples, µs",
-              "writing, µs", "ratio");
+  std::printf("%6s %8s | %12s %12s %12s %12s | %8s %8s\n", "batch", "threads", "batch, µs",
+              "examples, µs", "and read, µs", "writing, µs", "ratio", "and read");
   for (const std::int64_t m : {10, 64, 256})
     for (const std::size_t threads : {1u, 2u}) {
       const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
@@ -89,13 +89,18 @@ void examples() {
       Pass whole{[&] { return cost(batch); }, parameters};
       const std::vector<double> time = measure::medians(
           {[&] { whole(); }, [&] { measure::use(per_example_gradient(cost, batch, parameters)); },
+           [&] {
+             for (const auto& [name, g] : per_example_gradient(cost, batch, parameters))
+               measure::use(g.data<float>());
+           },
            [&] {  // as many bytes as the rows have
              for (const ParameterRef& p : parameters)
                measure::use(Tensor::full({m, p.value().size()}, 1, DType::float32));
            }},
           15, 2e-3);
-      std::printf("%6lld %8zu | %12.1f %12.1f %12.1f | %8.1f\n", static_cast<long long>(m), threads,
-                  time[0] * 1e6, time[1] * 1e6, time[2] * 1e6, time[1] / time[0]);
+      std::printf("%6lld %8zu | %12.1f %12.1f %12.1f %12.1f | %8.1f %8.1f\n",
+                  static_cast<long long>(m), threads, time[0] * 1e6, time[1] * 1e6, time[2] * 1e6,
+                  time[3] * 1e6, time[1] / time[0], time[2] / time[0]);
     }
 }
 

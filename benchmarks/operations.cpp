@@ -214,7 +214,7 @@ int main(int argc, char** argv) {
       if (!wanted.empty() && !wanted.contains(entry.name)) continue;
       // A product computes for so long on a byte that a sixteenth will do.
       const auto n = static_cast<std::int64_t>(total / 8);
-      const auto small = entry.at_size(1000);
+      const auto small = entry.at_size(100'000);
       const bool product = !small.empty() && Row(small[0]).is_product();
       const auto samples = entry.at_size(product ? n / 16 : n);
       if (samples.empty())

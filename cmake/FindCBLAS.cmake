@@ -1,4 +1,4 @@
-# Finds OpenBLAS with its CBLAS interface: the target CBLAS::CBLAS.
+# Finds OpenBLAS with its CBLAS interface and the LAPACK in it: the target CBLAS::CBLAS.
 find_path(CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES openblas)
 find_library(CBLAS_LIBRARY openblas)
 mark_as_advanced(CBLAS_INCLUDE_DIR CBLAS_LIBRARY)

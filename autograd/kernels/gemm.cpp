@@ -95,6 +95,11 @@ void matrix_vector(int rows, int columns, Matrix<T> matrix, const T* x, T beta, 
 
 }  // namespace
 
+void use_one_thread() {
+  static const bool done = (openblas_set_num_threads(1), true);
+  static_cast<void>(done);
+}
+
 template <class T>
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c,
           const T* bias) {
@@ -105,10 +110,7 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
   }
   if (std::max({m, n, k}) > std::numeric_limits<int>::max())
     throw ShapeError(detail::text("[matmul] an extent is over 2^31 - 1: ", m, ", ", n, ", ", k));
-  // One thread for each call: we cut large products by their size alone, while the library would
-  // cut, and round, differently for each number of threads.
-  static const bool single_threaded = (openblas_set_num_threads(1), true);
-  static_cast<void>(single_threaded);
+  use_one_thread();
   const int im = static_cast<int>(m), in = static_cast<int>(n), ik = static_cast<int>(k);
   const T beta = bias ? 1 : 0;
   // Rows [i, i + rows) and columns [j, j + columns) of c.

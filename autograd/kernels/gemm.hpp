@@ -19,4 +19,8 @@ template <class T>
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c,
           const T* bias = nullptr);
 
+/// Has the library compute on the thread that calls it. We cut large products by their size alone,
+/// while it would cut, and round, differently for each number of threads.
+void use_one_thread();
+
 }  // namespace xg::kernels

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "autograd/kernels/parallel.hpp"
 #include "autograd/kernels/simd.hpp"
 
 namespace xg::kernels {
@@ -90,6 +91,29 @@ OuterProducts<T> factors(const Buffer& product) {
   return {product.rows, width, product.columns, data(product.source), data(product.other)};
 }
 
+// The rows' products one after the other. The extents follow from sizes: `b` may be the first rows
+// of a longer tensor, `a` has as many bytes as elements.
+template <class T>
+void fill_outer_products(const Buffer& self, std::byte* to) {
+  const auto data = [](const Buffer* buffer) {
+    return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
+  };
+  const std::int64_t count = self.rows;
+  const auto m = static_cast<std::int64_t>(self.source->bytes / sizeof(T)) / count;
+  const auto n = static_cast<std::int64_t>(self.bytes / self.source->bytes);
+  const T *const a = data(self.source), *const b = data(self.other);
+  T* const out = reinterpret_cast<T*>(to);
+  const std::int64_t grain = std::max<std::int64_t>(1, elementwise_grain / (m * n));
+  for_ranges(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      for (std::int64_t r = i * m; r < (i + 1) * m; ++r) {
+        const Batch<T> number(a[r]);
+        for (std::int64_t j = 0; j < n; j += lanes<T>)
+          put(out + r * n + j, number * load(b + i * n + j), std::min(n - j, lanes<T>));
+      }
+  });
+}
+
 // Beyond so many multiplications an update had better use both cores.
 constexpr std::int64_t most_multiplications = 1'000'000;
 // So many rows of b, as wide as a tile, stay in the first-level cache.
@@ -118,6 +142,14 @@ BufferRef lazy_product(std::int64_t m, std::int64_t n, std::int64_t k, BufferRef
 }
 
 template <class T>
+BufferRef lazy_outer_products(std::int64_t count, std::int64_t m, std::int64_t n, BufferRef a,
+                              BufferRef b) {
+  return BufferRef::lazy(static_cast<std::uint64_t>(count * m * n) * sizeof(T), std::move(a),
+                         static_cast<std::uint32_t>(count), 0, fill_outer_products<T>,
+                         std::move(b));
+}
+
+template <class T>
 void add_product(const Buffer& product, T factor, const T* w, T* out) {
   const Batch<T> scale(factor);
   all(factors<T>(product), [=](std::int64_t at, const Batch<T>& sum, std::int64_t count) {
@@ -129,6 +161,10 @@ template BufferRef lazy_product<float>(std::int64_t, std::int64_t, std::int64_t,
                                        BufferRef);
 template BufferRef lazy_product<double>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
                                         BufferRef);
+template BufferRef lazy_outer_products<float>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
+                                              BufferRef);
+template BufferRef lazy_outer_products<double>(std::int64_t, std::int64_t, std::int64_t, BufferRef,
+                                               BufferRef);
 template void add_product(const Buffer&, float, const float*, float*);
 template void add_product(const Buffer&, double, const double*, double*);
 

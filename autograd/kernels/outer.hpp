@@ -13,6 +13,12 @@ namespace xg::kernels {
 template <class T>
 BufferRef lazy_product(std::int64_t m, std::int64_t n, std::int64_t k, BufferRef a, BufferRef b);
 
+/// The outer products (count, m, n) of rows a_i of a (count, m) and b_i of b (count, n), computed
+/// when they are first read. Neither buffer is lazy.
+template <class T>
+BufferRef lazy_outer_products(std::int64_t count, std::int64_t m, std::int64_t n, BufferRef a,
+                              BufferRef b);
+
 /// out = w + factor · a lazy product that is still pending, with the bits of the two steps one
 /// after the other; `out` may be `w`.
 template <class T>

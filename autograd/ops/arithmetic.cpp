@@ -42,6 +42,11 @@ struct Multiply : Binary<Multiply> {
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     return t * r.input(1 - i);
   }
+  static Rows rows(const Record&) { return Rows::proportional; }
+  Tensor unrecorded(std::size_t i, const Tensor& t, const Record& r) const {
+    return map_unless_zero(name, t, r.input(1 - i),
+                           [](const auto& a, const auto& b) { return a * b; });
+  }
   static auto samples() { return binary_samples<Multiply>(-2, 2); }
 };
 
@@ -55,6 +60,14 @@ struct Divide : Binary<Divide> {
   Tensor differential(std::size_t i, const Tensor& t, const Record& r) const {
     const Tensor quotient = t / r.input(1);
     return i == 0 ? quotient : -quotient * r.output();
+  }
+  static Rows rows(const Record&) { return Rows::proportional; }
+  Tensor unrecorded(std::size_t i, const Tensor& t, const Record& r) const {
+    const Tensor quotient =
+        map_unless_zero(name, t, r.input(1), [](const auto& a, const auto& b) { return a / b; });
+    if (i == 0) return quotient;
+    return map_unless_zero(name, quotient, r.output(),
+                           [](const auto& a, const auto& b) { return -a * b; });
   }
   static auto samples() { return binary_samples<Divide>(0.5, 2); }
 };
@@ -174,7 +187,8 @@ struct Scale : Unary<Scale> {
     return constant<V>(factor) * x;
   }
   Tensor differential(std::size_t, const Tensor& t, const Record&) const {
-    return scale(t, factor);
+    Tensor change = scale(t, factor);
+    return std::isfinite(factor) ? change : unless_zero(t, std::move(change));
   }
   std::string equation() const { return detail::digits(factor) + " {0}"; }
   static auto samples() { return unary_samples<Scale>(-2, 2, by(-0.75)); }

@@ -94,6 +94,7 @@ struct Where {
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
   std::string equation() const { return "where({0}, {1}, {2})"; }
+  static Rows rows(const Record&) { return Rows::elementwise; }
   static std::vector<Sample<Where>> samples() {
     std::vector<Sample<Where>> result;
     for (const auto& [a, b] : broadcasting_shapes()) {

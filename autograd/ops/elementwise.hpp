@@ -4,6 +4,7 @@
 
 #include "autograd/forward.hpp"
 #include "autograd/kernels/broadcast.hpp"
+#include "autograd/kernels/finite.hpp"
 #include "autograd/kernels/map.hpp"
 #include "autograd/kernels/power.hpp"
 #include "autograd/op.hpp"
@@ -26,6 +27,31 @@ Tensor map_alike(const std::array<const Tensor*, n>& x, const F& f) {
     (std::make_index_sequence<n>());
   });
   return out;
+}
+
+// Where an adjoint or tangent is exactly 0, so is what an elementwise rule makes of it, whatever
+// the derivative is there: 0 times infinity or NaN counts as 0 (see `where` in ops.hpp).
+
+/// `change`, on SIMD batches, but 0 where t is.
+template <class V>
+V unless_zero(const V& t, const V& change) {
+  return xsimd::select(t == V(0), V(0), change);
+}
+
+/// The same of tensors, as an operation of its own, so that it can be differentiated; nearly always
+/// every number is finite, and there is nothing to do.
+inline Tensor unless_zero(const Tensor& t, Tensor change) {
+  const auto is_finite = [](const Tensor& x) {
+    return visit_floating(x.dtype(),
+                          [&]<class T>(T) { return kernels::all_finite(x.size(), x.data<T>()); });
+  };
+  if (!change.defined()) return change;
+  bool finite = is_finite(change);
+  // The next derivative may be infinite where this one is not.
+  if (finite && detail::Dual::active())
+    if (const Tensor tangent = detail::Dual::tangent(*Tape::recording(), change); tangent.defined())
+      finite = is_finite(tangent);
+  return finite ? change : where(equal(t, 0), 0, change);
 }
 
 /// A row of one input gives
@@ -56,17 +82,22 @@ struct Unary {
       if constexpr (requires(kernels::Batch<double> v) { self().bend(v); })
         if (Tape* const tape = detail::Dual::tape()) return dual(*tape, g, kept());
     }
-    return self().differential(i, g, r);
+    if constexpr (Self::keeps == Keep::nothing)  // the derivative is a finite number
+      return self().differential(i, g, r);
+    else
+      return unless_zero(g, self().differential(i, g, r));
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
   std::string equation() const { return std::string(Self::symbol) + "({0})"; }
+  static Rows rows(const Record&) { return Rows::elementwise; }
 
  private:
   const Self& self() const { return static_cast<const Self&>(*this); }
 
   Tensor sloped(const Tensor& t, const Tensor& kept) const {
-    return map_alike<2>({&t, &kept},
-                        [this](const auto& a, const auto& v) { return self().slope(a, v); });
+    return map_alike<2>({&t, &kept}, [this](const auto& a, const auto& v) {
+      return unless_zero(a, self().slope(a, v));
+    });
   }
   // The change of slope(g, kept) is slope(ġ, kept) + g bend(kept) times that of what is kept.
   [[gnu::noinline]] Tensor dual(Tape& tape, const Tensor& g, const Tensor& kept) const {
@@ -77,16 +108,20 @@ struct Unary {
     if (of_g.defined() && of_kept.defined())
       tangent = map_alike<4>({&of_g, &kept, &g, &of_kept},
                              [this](const auto& t, const auto& v, const auto& a, const auto& b) {
-                               return self().slope(t, v) + a * b * self().bend(v);
+                               return unless_zero(t, self().slope(t, v)) + bent(a, b, v);
                              });
     else if (of_kept.defined())
       tangent = map_alike<3>(
           {&kept, &g, &of_kept},
-          [this](const auto& v, const auto& a, const auto& b) { return a * b * self().bend(v); });
+          [this](const auto& v, const auto& a, const auto& b) { return bent(a, b, v); });
     else if (of_g.defined())
       tangent = sloped(of_g, kept);
     detail::Dual::set_tangent(tape, result, tangent);
     return result;
+  }
+  template <class V>
+  V bent(const V& a, const V& b, const V& kept) const {
+    return unless_zero(a, unless_zero(b, a * b * self().bend(kept)));
   }
 };
 
@@ -138,8 +173,20 @@ void map_broadcast(const F& f, const Tensor& a, const Tensor& b, Tensor& out) {
   });
 }
 
+/// f(t, x), where nobody records, of two tensors that broadcast; 0 where t is.
+template <class F>
+Tensor map_unless_zero(std::string_view name, const Tensor& t, const Tensor& x, const F& f) {
+  Tensor out = Tensor::uninitialised(broadcast_shapes(name, t.shape(), x.shape()), t.dtype());
+  visit_floating(t.dtype(), [&]<class T>(T) {
+    map_broadcast<T>([&](const auto& a, const auto& b) { return unless_zero(a, f(a, b)); }, t, x,
+                     out);
+  });
+  return out;
+}
+
 /// A row of two inputs, which broadcast; as Unary, with `value(a, b)` and, if it is worth it,
-/// `slope<i>(t, a, b)`, which serves where nothing is broadcast.
+/// `slope<i>(t, a, b)`, which serves where nothing is broadcast, or `unrecorded(i, t, record)`: the
+/// same as `differential` where nobody records, and 0 where t is.
 template <class Self>
 struct Binary {
   Shape shape(Inputs x) const {
@@ -162,13 +209,19 @@ struct Binary {
     return out;
   }
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    if constexpr (requires { self().unrecorded(i, g, r); })
+      if (!Tape::recording()) return self().unrecorded(i, g, r);
     if constexpr (requires(kernels::Batch<double> v) { self().template slope<0>(v, v, v); })
       if (!Tape::recording() && r.input_shape(0) == g.shape() && r.input_shape(1) == g.shape())
         return i == 0 ? sloped<0>(g, r) : sloped<1>(g, r);
-    return self().differential(i, g, r);
+    if constexpr (Self::keeps == Keep::nothing)  // the derivative is a finite number
+      return self().differential(i, g, r);
+    else
+      return unless_zero(g, self().differential(i, g, r));
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
   std::string equation() const { return "{0} " + std::string(Self::symbol) + " {1}"; }
+  static Rows rows(const Record&) { return Rows::elementwise; }
 
   static constexpr bool any_dtype = false;
 
@@ -177,7 +230,7 @@ struct Binary {
   Tensor sloped(const Tensor& g, const Record& r) const {
     return map_alike<3>({&g, &r.input(0), &r.input(1)},
                         [this](const auto& t, const auto& a, const auto& b) {
-                          return self().template slope<i>(t, a, b);
+                          return unless_zero(t, self().template slope<i>(t, a, b));
                         });
   }
   const Self& self() const { return static_cast<const Self&>(*this); }

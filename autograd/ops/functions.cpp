@@ -54,6 +54,10 @@ struct Exp : Unary<Exp> {
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t * r.output();
   }
+  template <class V>
+  V slope(const V& t, const V& y) const {
+    return t * y;
+  }
   static auto samples() { return unary_samples<Exp>(-2, 2); }
 };
 
@@ -83,6 +87,10 @@ struct Log : Unary<Log> {
   }
   Tensor differential(std::size_t, const Tensor& t, const Record& r) const {
     return t / r.input(0);
+  }
+  template <class V>
+  V slope(const V& t, const V& x) const {
+    return t / x;
   }
   static auto samples() { return unary_samples<Log>(0.5, 3); }
 };

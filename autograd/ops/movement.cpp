@@ -48,6 +48,7 @@ struct Reshape {
   }
   static double flops(const Record&) { return 0; }
   std::string equation() const { return text("reshape({0}, ", to, ")"); }
+  static Rows rows(const Record&) { return Rows::reshaped; }
   static std::vector<Sample<Reshape>> samples() {
     return {{{Shape{6}}, {numbers({2, 3}, -1, 1)}},
             {{Shape{3, -1}}, {numbers({2, 3}, -1, 1)}},

@@ -115,6 +115,7 @@ struct MatMul {
     return 2 * static_cast<double>(r.input_shape(0).back()) * size;
   }
   std::string equation() const { return "{0} {1}"; }
+  static Rows rows(const Record&) { return Rows::product; }
   static std::vector<Sample<MatMul>> samples() {
     std::vector<Sample<MatMul>> result;
     const std::pair<Shape, Shape> shapes[] = {
@@ -243,6 +244,7 @@ struct Linear {
     return i == 1 ? product(r.input(0), As::is, t, As::transposed) : t;
   }
   std::string equation() const { return "{0} {1}ᵀ + {2}"; }
+  static Rows rows(const Record&) { return Rows::transposed_product; }
   static std::vector<Sample<Linear>> samples() {
     std::vector<Sample<Linear>> result;
     const auto with = [](std::int64_t m, std::int64_t inputs, std::int64_t outputs) {

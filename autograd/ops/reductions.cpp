@@ -76,6 +76,12 @@ struct Over {
   std::string equation() const {
     return std::string(Self::symbol) + (axes.empty() ? "({0})" : "_" + to_string(axes) + "({0})");
   }
+  Rows rows(const Record& r) const {
+    const Axes over = normalised(r.input_shape(0));
+    if (std::count(over.begin(), over.end(), 0) == 0) return Rows::apart;
+    if constexpr (requires { Self::of_rows; }) return Self::of_rows;
+    return Rows::mixed;
+  }
   static Self over(const Axes& axes, bool keepdims = false) {
     Self op;
     op.axes = axes;
@@ -110,6 +116,7 @@ struct Over {
 
 struct Sum : Over<Sum> {
   static constexpr auto name = "sum", symbol = "Σ";
+  static constexpr Rows of_rows = Rows::added;
   static constexpr Keep keeps = Keep::nothing;
   static constexpr bool of_nothing = true;
   Tensor forward(Inputs x, const Shape& shape) const {
@@ -123,6 +130,7 @@ struct Sum : Over<Sum> {
 
 struct SquaredNorm : Over<SquaredNorm> {
   static constexpr auto name = "squared_norm";
+  static constexpr Rows of_rows = Rows::added;
   static constexpr Keep keeps = Keep::inputs;
   static constexpr bool of_nothing = true;
   Tensor forward(Inputs x, const Shape& shape) const {
@@ -141,6 +149,7 @@ struct SquaredNorm : Over<SquaredNorm> {
 
 struct Mean : Over<Mean> {
   static constexpr auto name = "mean", symbol = "mean";
+  static constexpr Rows of_rows = Rows::averaged;
   static constexpr Keep keeps = Keep::nothing;
   static constexpr bool of_nothing = true;  // NaN, as 0 / 0
   Tensor forward(Inputs x, const Shape& shape) const {

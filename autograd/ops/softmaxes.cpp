@@ -53,6 +53,10 @@ struct Normalised {
     return out;
   }
   std::string equation() const { return std::string(Self::name) + "_" + to_string(axes) + "({0})"; }
+  Rows rows(const Record& r) const {
+    const Axes over = normalise_axes(Self::name, axes, r.input_shape(0).size());
+    return std::count(over.begin(), over.end(), 0) > 0 ? Rows::mixed : Rows::apart;
+  }
   static Self over(const Axes& axes) {
     Self op;
     op.axes = axes;

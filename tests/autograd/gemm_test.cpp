@@ -117,6 +117,25 @@ TEMPLATE_TEST_CASE("a product that waits: an update has its bits, read or not", 
       }
 }
 
+TEMPLATE_TEST_CASE("products row by row that wait", "[gemm]", float, double) {
+  constexpr DType dtype = dtype_of<TestType>;
+  for (const std::int64_t count : {1, 2, 17})
+    for (const std::int64_t m : {1, 3, 30})
+      for (const std::int64_t n : {1, 7, 8, 33, 784, 4001}) {
+        // More rows than are needed in what they come from, and what must not change behind them.
+        const Tensor a = numbers({count, m}, -1, 1, 1, dtype),
+                     b = numbers({count + 1, n}, -1, 1, 2, dtype);
+        const BufferRef products = kernels::lazy_outer_products<TestType>(
+            count, m, n, detail::TensorAccess::buffer(a), detail::TensorAccess::buffer(b));
+        CHECK(!products->data.load());
+        CHECK(!products.is_pending_product());
+        CHECK(!products.is_transpose());
+        const Tensor got =
+            detail::TensorAccess::make(products, {count, m, n}, count * m * n, dtype);
+        CHECK(identical(got, expand_dims(a, 2) * expand_dims(slice(b, 0, 0, count), 1)));
+      }
+}
+
 TEST_CASE("a product over nothing is the bias", "[gemm]") {
   const Tensor bias = numbers({3}, -1, 1, 1), none = zeros({0});
   Tensor c = full({2, 3}, not_a_number);

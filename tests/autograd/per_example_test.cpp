@@ -43,7 +43,8 @@ TEST_CASE("the rows are the gradients of single examples and add up to the batch
                    : net.cost(cost_name == "cross-entropy" ? "cross-entropy" : "log-likelihood",
                               b.inputs, b.targets);
       };
-      const std::vector<Tensor> g = per_example_gradient(cost, batch, parameters);
+      const NamedTensors g = per_example_gradient(cost, batch, parameters);
+      CHECK(g.names()[2] == parameters[2].name());
       const NamedTensors whole =
           value_and_gradient([&] { return cost(batch); }, parameters).gradients;
       REQUIRE(g.size() == 4);
@@ -88,9 +89,9 @@ TEST_CASE("the same gradients of examples on any number of threads", "[per_examp
           [&](const auto& b) { return nn::quadratic_cost(net(b.inputs), b.targets); }, batch,
           net.parameters());
     };
-    const std::vector<Tensor> one = pass(1);
+    const NamedTensors one = pass(1);
     for (const std::size_t threads : {2u, 8u}) {
-      const std::vector<Tensor> several = pass(threads);
+      const NamedTensors several = pass(threads);
       for (std::size_t k = 0; k < one.size(); ++k) CHECK(identical(one[k], several[k]));
     }
   }

@@ -1,5 +1,6 @@
 // Random expressions: operations of the catalogue, composed at random over random shapes, against
-// differences. An expression is a function of its seed:
+// differences; and every other way to their derivatives against these gradients. An expression is a
+// function of its seed:
 //
 //     XGRAD_EXPRESSION_SEED=17 XGRAD_EXPRESSION_COUNT=1 ctest -R "random expressions" -V
 //
@@ -234,6 +235,79 @@ class Composition {
   std::vector<bool> used_;
 };
 
+double scale_of(const std::vector<Tensor>& tensors) {
+  double largest = 1;
+  for (const Tensor& t : tensors)
+    for (const double v : elements(t)) largest = std::max(largest, std::abs(v));
+  return largest;
+}
+
+std::string first_difference(std::span<const Tensor> got, std::span<const Tensor> want,
+                             double relative) {
+  const double close = relative * scale_of({want.begin(), want.end()});
+  for (std::size_t i = 0; i < want.size(); ++i)
+    if (std::string where = difference(got[i], want[i], relative, close); !where.empty())
+      return where;
+  return "";
+}
+
+double dot(std::span<const Tensor> a, std::span<const Tensor> b) {
+  double result = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) result += sum(a[i] * b[i]).item();
+  return result;
+}
+
+/// Forward mode, checkpoints and single examples give what the gradients do; with `second`, so do
+/// second derivatives, forward over reverse against the reverse pass over one that is recorded.
+void check_other_ways(const Composition& expression, bool second) {
+  const std::vector<Tensor>& x = expression.inputs;
+  std::vector<Tensor> v;
+  for (const Tensor& one : x) v.push_back(numbers(one.shape(), -1, 1, 40 + v.size()));
+  const auto f = [&](std::span<const Tensor> at) {
+    return expression(std::vector<Tensor>(at.begin(), at.end()));
+  };
+  const detail::Call call{f, x};
+  const std::vector<Tensor> g = detail::value_and_gradient(call).derivatives;
+  const double along = detail::value_and_jvp(call, v).derivatives[0].item(), want = dot(g, v);
+  CHECK(std::abs(along - want) <= 1e-10 * scale_of(g));
+
+  const auto part_kept = [&](std::span<const Tensor> at) {
+    const std::vector<Tensor> all(at.begin(), at.end());
+    const auto of_first = [&expression, all](const Tensor& first) {
+      std::vector<Tensor> inputs = all;
+      inputs[0] = first;
+      return expression(inputs);
+    };
+    return checkpoint(of_first, at[0]);
+  };
+  const std::vector<Tensor> again =
+      detail::value_and_gradient(detail::Call{part_kept, x}).derivatives;
+  for (std::size_t i = 0; i < g.size(); ++i) CHECK(identical(g[i], again[i]));
+
+  const Tensor shares{0.5, 1.0, -0.75};
+  const std::vector<Tensor> examples = per_example_gradient(
+      [&](const Tensor& share) { return expression(x) * sum(share); }, shares, x);
+  for (std::int64_t e = 0; e < 3; ++e) {
+    std::vector<Tensor> rows, scaled;
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      rows.push_back(squeeze(slice(examples[i], 0, e, e + 1), {0}));
+      scaled.push_back(g[i] * (shares.at({e}) / 3));
+    }
+    CHECK(first_difference(rows, scaled, 1e-12) == "");
+  }
+
+  if (!second) return;
+  const auto slope = [&](std::span<const Tensor> at) {
+    const std::vector<Tensor> slopes = detail::value_and_gradient(detail::Call{f, at}).derivatives;
+    Tensor total(0.0);
+    for (std::size_t i = 0; i < slopes.size(); ++i) total = total + sum(v[i] * slopes[i]);
+    return total;
+  };
+  CHECK(first_difference(detail::hvp(call, v),
+                         detail::value_and_gradient(detail::Call{slope, x}).derivatives,
+                         1e-9) == "");
+}
+
 }  // namespace
 
 TEST_CASE("random expressions agree with differences", "[catalogue]") {
@@ -258,6 +332,7 @@ TEST_CASE("random expressions agree with differences", "[catalogue]") {
                                               << expression.description << '\n'
                                               << report);
     CHECK(report.passed);
+    check_other_ways(expression, seed % 8 == 0);
   }
   CHECK(rough * 100 <= count + 100);
   if (count < 1000) return;
