@@ -78,6 +78,9 @@ class Expression {
 struct DerivationStep {
   std::string identity;
   Expression result;
+  /// In a derivation that ends with one example: what this equals of the whole batch, by its name
+  /// there. Nothing once the derivation has come to the example, and in the reading of the batch.
+  std::optional<Symbol> of_batch{};
 };
 
 /// `left` = `right`, for every layer in `layers` if that is set.
@@ -86,7 +89,8 @@ struct Statement {
   Expression right;
   std::string mark{};  ///< "BP1" to "BP4" where it has that form
   std::optional<std::pair<int, int>> layers{};
-  /// From the raw chain rule to `right`; of the backward statements only.
+  /// From the raw chain rule to `right`; of the backward statements only. Those for one example
+  /// begin with the whole batch.
   std::vector<DerivationStep> steps{};
 };
 

@@ -20,11 +20,19 @@ struct Options {
 
 std::optional<int> parse(int argc, char** argv, Options& o) {
   const auto& names = nn::activation_names();
+  const CLI::Validator neurons(
+      [](std::string& text) {
+        std::int64_t n = 0;
+        return CLI::detail::lexical_cast(text, n) && n > 0
+                   ? std::string()
+                   : "a layer has 1 neuron or more, not " + text;
+      },
+      "1 or more");
   CLI::App app{"Derives the equations of backpropagation from the tape of a network."};
   app.option_defaults()->always_capture_default();
   app.add_option("--layers", o.layers, "neurons of each layer, the inputs first")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->check(neurons)
       ->expected(2, 1000);
   app.add_option("--activation", o.activation, "of the neurons")
       ->check(CLI::IsMember(std::vector<std::string>(names.begin(), names.end())));
@@ -33,7 +41,8 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
                  "outputs")
       ->check(CLI::IsMember({"quadratic", "cross-entropy", "log-likelihood"}));
   app.add_option("--batch-size", o.batch_size, "examples in the batch")->check(CLI::PositiveNumber);
-  app.add_option("--format", o.format, "text, latex, or html: a page with MathML")
+  app.add_option("--format", o.format,
+                 "text; latex: a fragment for a document with amsmath; html: a page with MathML")
       ->check(CLI::IsMember({"text", "latex", "html"}));
   app.add_option("--out", o.out, "file to write to, instead of the terminal");
   app.add_flag("--proofs", o.proofs, "with every step from the chain rule on");

@@ -209,7 +209,8 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
   }
   std::vector<Statement>& backward = result.example->backward;
   for (std::size_t i = 0; i < backward.size(); ++i) {
-    const auto& before = result.batch.backward[i].steps;
+    std::vector<DerivationStep> before = result.batch.backward[i].steps;
+    for (DerivationStep& step : before) step.of_batch = result.batch.backward[i].left;
     backward[i].steps.insert(backward[i].steps.begin(), before.begin(), before.end());
   }
   if (chain) mark_book_forms(*result.example, *chain);

@@ -15,6 +15,7 @@ struct Function {
   std::string facet;
   std::function<Tensor(std::span<const Tensor>)> apply;
   std::string derivative_identity{};  ///< of an elementwise one: f'(u) = ...
+  Expression derivative_at_u{};       ///< and its two sides: f'(u), and as part 1 what it is
 };
 
 /// A facet of the form name_subscript(arguments), each argument an input or literal text.

@@ -63,6 +63,12 @@ std::pair<double, Parts> factors(const Expression& e);
 Expression times(double coefficient, Parts rest);
 /// An elementwise expression with every f' written out, multiplied out, cancelled and collected.
 Expression multiplied_out(const Expression& e);
+/// The way there: one sum of fractions, equal factors in each cancelled, and what is left of sums
+/// multiplied out.
+struct WayOut {
+  Expression distributed, cancelled, expanded;
+};
+WayOut way_out(const Expression& e);
 
 /// A chain of layers that was found in a graph: vertex numbers of layer l at l − 1.
 struct Chain {

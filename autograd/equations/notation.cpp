@@ -153,7 +153,8 @@ class Structure {
              });
     });
   }
-  /// Whether an operation takes z and, but for numbers, nothing else.
+  /// Whether an operation takes z and, but for numbers, nothing else: a function around z that may
+  /// or may not be the neurons'.
   bool is_taken_alone(std::size_t z) const {
     const std::vector<std::size_t>& users = graph_[z].users;
     return std::any_of(users.begin(), users.end(), [&](std::size_t user) {
@@ -164,19 +165,15 @@ class Structure {
     });
   }
   /// The output of the last layer: the first function of z alone that z is used through, of its
-  /// shape; z itself if there is no function of z alone, or none in the other layers either. A cost
-  /// such as log-likelihood, with a softmax of its own, leaves open what the output is.
+  /// shape; z itself if there is no function of z alone. A cost such as log-likelihood, with a
+  /// softmax of its own, leaves open what the output is, whatever the other layers are.
   std::size_t output(const Chain& chain) const {
     const std::size_t z = chain.layers.back().z;
     for (std::size_t v = z + 1; v + 1 < graph_.size(); ++v)
       if (graph_[v].value && graph_[v].shape == graph_[z].shape && is_function_of(v, z, false) &&
           is_only_way(v, z) && is_elementwise(v, z))
         return v;
-    if (z + 1 == graph_.size()) return no_vertex;
-    const bool others_linear =
-        std::all_of(chain.layers.begin(), chain.layers.end() - 1,
-                    [](const Chain::Layer& layer) { return layer.a == layer.z; });
-    return !is_taken_alone(z) || (others_linear && chain.layers.size() > 1) ? z : no_vertex;
+    return z + 1 == graph_.size() || is_taken_alone(z) ? no_vertex : z;
   }
 
   const Graph& graph_;
@@ -306,7 +303,7 @@ void mark_book_forms(Reading& reading, const Chain& chain) {
     } else if (layer.a != no_vertex) {
       // What cancels later is the same equation.
       const bool has_form =
-          layer.a == layer.z || is_output_error(e, l) ||
+          (layer.a == layer.z && !any(e, is_error)) || is_output_error(e, l) ||
           std::any_of(s.steps.begin(), s.steps.end(),
                       [&](const DerivationStep& step) { return is_output_error(step.result, l); });
       if (has_form) s.mark = "BP1";
@@ -345,7 +342,10 @@ Statement shifted(const Statement& s, int by, bool relative) {
   Statement result = s;
   result.left = shifted(s.left, by, relative);
   result.right = shifted(s.right, by, relative);
-  for (DerivationStep& step : result.steps) step.result = shifted(step.result, by, relative);
+  for (DerivationStep& step : result.steps) {
+    step.result = shifted(step.result, by, relative);
+    if (step.of_batch) step.of_batch = shifted(*step.of_batch, by, relative);
+  }
   return result;
 }
 

@@ -33,9 +33,11 @@ std::string range(const std::pair<int, int>& layers, int depth, const char* dots
   return "l = " + name(from) + (to == from + 1 ? ", " : detail::text(", ", dots, ", ")) + name(to);
 }
 
-std::string heading_of_example(const Equations& e, const char* average = "C = 1/m Σ_x C_x") {
-  return detail::text("For one example x, in column vectors. Over the batch of m = ", e.examples,
-                      ", ", average, ", and its derivatives likewise");
+std::string heading_of_example(const Equations& e, const char* average) {
+  return detail::text(
+      "For one example x, in column vectors; C and its derivatives here are those of x. Over the "
+      "batch of m = ",
+      e.examples, " they are averaged: ", average);
 }
 std::string heading_of_batch(const Equations& e) {
   if (e.examples == 0) return "As computed";
@@ -44,6 +46,22 @@ std::string heading_of_batch(const Equations& e) {
 }
 
 std::string layers(const Equations& e) { return e.depth ? detail::text("; L = ", e.depth) : ""; }
+
+constexpr char of_batch[] = "of the batch", of_example[] = "of one example";
+
+/// The steps of a derivation: `heading(text, symbol)` says of what, where there are both, and
+/// `step(step, symbol)` gets the symbol with the first of each.
+template <class Heading, class Step>
+void for_each_step(const Statement& s, const Heading& heading, const Step& step) {
+  const bool both = !s.steps.empty() && s.steps[0].of_batch;
+  for (std::size_t i = 0; i < s.steps.size(); ++i) {
+    const std::optional<Symbol>& batch = s.steps[i].of_batch;
+    const bool first = i == 0 || batch.has_value() != s.steps[i - 1].of_batch.has_value();
+    const Symbol left = batch.value_or(s.left);
+    if (both && first) heading(batch ? of_batch : of_example, left);
+    step(s.steps[i], first ? std::optional(left) : std::nullopt);
+  }
+}
 
 template <class F>
 void for_each(const Reading& reading, const F& f) {
@@ -68,14 +86,16 @@ std::string breakable(const std::string& latex) {
   return result;
 }
 
-/// The identities of derivatives that stand in the statements.
-std::vector<std::string> slopes(const Reading& reading) {
-  std::vector<std::string> result;
+/// The functions whose derivatives stand in the statements.
+std::vector<std::shared_ptr<const Function>> slopes(const Reading& reading) {
+  std::vector<std::shared_ptr<const Function>> result;
   for (const Statement& s : reading.backward)
     any(s.right, [&](const Expression& e) {
-      if (e.kind() == Kind::derivative &&
-          std::find(result.begin(), result.end(), e->function->derivative_identity) == result.end())
-        result.push_back(e->function->derivative_identity);
+      const auto is_same = [&](const auto& f) {
+        return f->derivative_identity == e->function->derivative_identity;
+      };
+      if (e.kind() == Kind::derivative && std::none_of(result.begin(), result.end(), is_same))
+        result.push_back(e->function);
       return false;
     });
   return result;
@@ -83,7 +103,7 @@ std::vector<std::string> slopes(const Reading& reading) {
 
 std::string reading_text(const Reading& whole, int depth, bool columns, bool proofs) {
   const Reading reading = folded(whole, depth);
-  const auto writer = text_writer(depth, columns);
+  const auto writer = text_writer(depth, columns), batch_writer = text_writer(depth, false);
   std::size_t widest = 0;
   const auto line = [&](const Statement& s) {
     return writer->symbol(s.left) + " = " + writer->expression(s.right);
@@ -108,13 +128,20 @@ std::string reading_text(const Reading& whole, int depth, bool columns, bool pro
       }
       result += text + '\n';
       if (!proofs || list == &reading.forward) continue;
-      for (const DerivationStep& step : s.steps)
-        result += "      = " + writer->expression(step.result) + "    [" + step.identity + "]\n";
+      for_each_step(
+          s,
+          [&](const std::string& of, const Symbol& left) {
+            result += "      " + of + ", " + writer->symbol(left) + '\n';
+          },
+          [&](const DerivationStep& step, const std::optional<Symbol>&) {
+            const Writer& w = step.of_batch ? *batch_writer : *writer;
+            result += "      = " + w.expression(step.result) + "    [" + step.identity + "]\n";
+          });
     }
   }
-  const std::vector<std::string> identities = slopes(reading);
-  for (std::size_t i = 0; i < identities.size(); ++i)
-    result += (i ? "        " : "\n  where ") + identities[i] + '\n';
+  const auto functions = slopes(reading);
+  for (std::size_t i = 0; i < functions.size(); ++i)
+    result += (i ? "        " : "\n  where ") + functions[i]->derivative_identity + '\n';
   return result;
 }
 
@@ -123,7 +150,7 @@ std::string reading_text(const Reading& whole, int depth, bool columns, bool pro
 std::string Equations::text(bool proofs) const {
   std::string result;
   if (example)
-    result += heading_of_example(*this) + layers(*this) + ":\n" +
+    result += heading_of_example(*this, "1/m Σ_x") + layers(*this) + ":\n" +
               reading_text(*example, depth, true, proofs) + '\n';
   result += heading_of_batch(*this) + layers(*this) + ":\n" +
             reading_text(batch, depth, false, proofs && !example);
@@ -133,7 +160,7 @@ std::string Equations::text(bool proofs) const {
 
 std::string Equations::latex(bool proofs) const {
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
-    const auto writer = latex_writer(depth, columns);
+    const auto writer = latex_writer(depth, columns), batch_writer = latex_writer(depth, false);
     const Reading lines = folded(whole, depth);
     std::string result, derivations;
     for_each(lines, [&](const Statement& s, bool backward) {
@@ -147,20 +174,25 @@ std::string Equations::latex(bool proofs) const {
       derivations +=
           "\\begin{list}{}{\\leftmargin=4em \\labelwidth=3.5em \\labelsep=0.5em\n"
           "    \\def\\makelabel#1{\\hfill #1}\\raggedright}\n";
-      for (std::size_t i = 0; i < s.steps.size(); ++i)
-        derivations += "  \\item[$\\displaystyle " + (i ? "" : writer->symbol(s.left)) +
-                       " =$] $\\displaystyle " + breakable(writer->expression(s.steps[i].result)) +
-                       "$ \\quad {\\footnotesize [" + latex_text(s.steps[i].identity) + "]}\n";
+      for_each_step(
+          s,
+          [&](const std::string& of, const Symbol&) { derivations += "  \\item[] " + of + "\n"; },
+          [&](const DerivationStep& step, const std::optional<Symbol>& left) {
+            const Writer& w = step.of_batch ? *batch_writer : *writer;
+            derivations += "  \\item[$\\displaystyle " + (left ? writer->symbol(*left) : "") +
+                           " =$] $\\displaystyle " + breakable(w.expression(step.result)) +
+                           "$ \\quad {\\footnotesize [" + latex_text(step.identity) + "]}\n";
+          });
       derivations += "\\end{list}\n";
     });
     result = "\\begin{align*}\n" + result + "\n\\end{align*}\n";
-    for (const std::string& identity : slopes(lines))
-      result += "where " + latex_text(identity) + "\\par\n";
+    for (const auto& f : slopes(lines))
+      result += "where " + latex_text(f->derivative_identity) + "\\par\n";
     return result + derivations;
   };
   std::string result;
   if (example)
-    result += heading_of_example(*this, "$C = \\tfrac{1}{m} \\sum_x C_x$") + layers(*this) + ":\n" +
+    result += heading_of_example(*this, "$\\tfrac{1}{m} \\sum_x$") + layers(*this) + ":\n" +
               reading(*example, true, proofs);
   result += latex_text(heading_of_batch(*this) + layers(*this)) + ":\n" +
             reading(batch, false, proofs && !example);
@@ -169,13 +201,15 @@ std::string Equations::latex(bool proofs) const {
 }
 
 std::string Equations::html_fragment(bool proofs) const {
-  // What is too wide is scrolled by itself, in whatever page it stands.
-  const std::string wide = "<div style=\"overflow-x: auto; max-width: 100%\">";
+  // What is too wide is scrolled by itself, in whatever page it stands. Formulas may reach a little
+  // over their lines: that shall not be scrolled, nor be cut off.
+  const std::string wide =
+      "<div style=\"overflow-x: auto; overflow-y: hidden; padding: 6px 0; max-width: 100%\">";
   const std::string step_of_proof =
       "<div style=\"display: flex; flex-wrap: wrap; align-items: center; gap: 0 2em; "
       "margin: 0.4em 0 0.4em 2em\">";
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
-    const auto writer = mathml_writer(depth, columns);
+    const auto writer = mathml_writer(depth, columns), batch_writer = mathml_writer(depth, false);
     const Reading lines = folded(whole, depth);
     const auto math = [](const std::string& inside) {
       return "<math displaystyle=\"true\"><mrow>" + inside + "</mrow></math>";
@@ -183,28 +217,40 @@ std::string Equations::html_fragment(bool proofs) const {
     std::string result = wide + "<table>\n";
     for_each(lines, [&](const Statement& s, bool) {
       result += "<tr><td>" + math(writer->symbol(s.left)) + "</td><td>" +
-                math("<mo>=</mo>" + writer->expression(s.right)) + "</td><td>" +
+                math("<mo>=</mo>" + writer->expression(s.right)) + "</td><td class=\"mark\">" +
                 (s.mark.empty() ? "" : "(" + s.mark + ")") + "</td><td>" +
                 (s.layers ? range(*s.layers, depth, "…", "−") : "") + "</td></tr>\n";
     });
     result += "</table></div>\n";
-    for (const std::string& identity : slopes(lines))
-      result += "<p>where " + escaped(identity) + "</p>\n";
+    for (const auto& f : slopes(lines))
+      result += wide + "where " +
+                math(writer->expression(f->derivative_at_u) + "<mo>=</mo>" +
+                     writer->expression(f->derivative_at_u.parts()[1])) +
+                "</div>\n";
     if (!with_proofs) return result;
     for_each(lines, [&](const Statement& s, bool backward) {
       if (!backward) return;
       result += "<details><summary>The steps to " + math(writer->symbol(s.left)) + "</summary>\n";
-      for (const DerivationStep& step : s.steps)
-        result += step_of_proof + wide + math("<mo>=</mo>" + writer->expression(step.result)) +
-                  "</div><small>" + escaped(step.identity) + "</small></div>\n";
+      for_each_step(
+          s, [&](const std::string& of, const Symbol&) { result += "<p>" + of + "</p>\n"; },
+          [&](const DerivationStep& step, const std::optional<Symbol>& left) {
+            const Writer& w = step.of_batch ? *batch_writer : *writer;
+            result += step_of_proof + wide +
+                      math((left ? writer->symbol(*left) : "") + "<mo>=</mo>" +
+                           w.expression(step.result)) +
+                      "</div><small>" + escaped(step.identity) + "</small></div>\n";
+          });
       result += "</details>\n";
     });
     return result;
   };
   std::string result;
   if (example)
-    result += "<h3>One example</h3>\n<p>" + heading_of_example(*this) + layers(*this) + ".</p>\n" +
-              reading(*example, true, proofs);
+    result += "<h3>One example</h3>\n<p>" +
+              heading_of_example(*this,
+                                 "<math><mfrac><mn>1</mn><mi>m</mi></mfrac>"
+                                 "<munder><mo>∑</mo><mi>x</mi></munder></math>") +
+              layers(*this) + ".</p>\n" + reading(*example, true, proofs);
   result += "<h3>The batch</h3>\n<p>" + heading_of_batch(*this) + layers(*this) + ".</p>\n" +
             reading(batch, false, proofs && !example);
   if (!example) result += "<p>There is no reading for one example: " + escaped(refusal) + ".</p>\n";
@@ -220,6 +266,13 @@ std::string Equations::html(bool proofs) const {
          "body { font-family: serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }\n"
          "td { padding: 0.2em 1em 0.2em 0; white-space: nowrap; }\n"
          "td:first-child { padding-right: 0.3em; text-align: right; }\n"
+         // On a narrow page the marks stand below formulas that leave no room for them.
+         "@media (max-width: 40em) {\n"
+         "  table, tbody { display: block; }\n"
+         "  tr { display: flex; flex-wrap: wrap; align-items: center; }\n"
+         "  td { max-width: 100%; padding-top: 6px; padding-bottom: 6px; overflow-x: auto; "
+         "overflow-y: hidden; }\n"
+         "}\n"
          "details { margin: 0.6em 0; } summary { cursor: pointer; }\n"
          "</style></head><body>\n<h2>The equations of a tape</h2>\n" +
          html_fragment(proofs) + "</body></html>\n";

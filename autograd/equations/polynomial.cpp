@@ -43,7 +43,17 @@ class Polynomials {
   using Monomial = std::map<std::size_t, int>;  // atom and exponent
   using Polynomial = std::map<Monomial, double>;
 
-  /// `e` with every f' written out, multiplied out and collected.
+  /// The way to that, before like terms are collected.
+  WayOut way(const Expression& e) {
+    WayOut result;
+    Terms terms = terms_of(e);
+    result.distributed = expression(terms);
+    for (Term& term : terms) term.second = listed(product_of(term.second));
+    result.cancelled = expression(terms);
+    result.expanded = expression(with_sums_expanded(std::move(terms)));
+    return result;
+  }
+  /// `e` with every f' written out, multiplied out, cancelled and collected.
   Expression normal(const Expression& e) {
     Polynomial p = of(e);
     // What is left of sums that were kept together can be multiplied out once nothing is divided.
@@ -68,6 +78,105 @@ class Polynomials {
   }
 
  private:
+  using Factors = std::vector<std::pair<std::size_t, int>>;  // each 1 above or -1 below
+  using Term = std::pair<double, Factors>;
+  using Terms = std::vector<Term>;
+
+  // The same form before anything cancels -------------------------------------------------------
+
+  static Monomial product_of(const Factors& factors) {
+    Monomial result;
+    for (const auto& [atom, exponent] : factors)
+      if ((result[atom] += exponent) == 0) result.erase(atom);
+    return result;
+  }
+  static Factors listed(const Monomial& m) {
+    Factors result;
+    for (const auto& [atom, exponent] : m)
+      result.insert(result.end(), static_cast<std::size_t>(std::abs(exponent)),
+                    {atom, exponent > 0 ? 1 : -1});
+    return result;
+  }
+  static Terms multiplied(const Terms& p, const Terms& q) {
+    Terms result;
+    for (const auto& [c, above] : p)
+      for (const auto& [d, more] : q) {
+        result.push_back({c * d, above});
+        Factors& both = result.back().second;
+        both.insert(both.end(), more.begin(), more.end());
+      }
+    return result;
+  }
+  static Terms listed(const Polynomial& p) {
+    Terms result;
+    for (const auto& [monomial, coefficient] : p) result.push_back({coefficient, listed(monomial)});
+    return result;
+  }
+  /// A factor's terms; a sum that nothing divides is one.
+  Terms factor_terms(const Expression& e) {
+    const Polynomial p = of(e);
+    return p.size() < 2 || has_negative(p) ? terms_of(e) : listed(kept_together(p));
+  }
+  Terms terms_of(const Expression& e) {
+    switch (e.kind()) {
+      case Kind::derivative:
+        return terms_of(e.parts()[1]);
+      case Kind::sum: {
+        Terms result;
+        for (const Expression& part : e.parts()) {
+          Terms more = terms_of(part);
+          result.insert(result.end(), more.begin(), more.end());
+        }
+        return result;
+      }
+      case Kind::hadamard: {
+        Terms result{{1, {}}};
+        for (const Expression& part : e.parts()) result = multiplied(result, factor_terms(part));
+        return result;
+      }
+      case Kind::quotient: {
+        const Terms below = listed(kept_together(of(e.parts()[1])));
+        if (below.size() != 1) break;
+        Term inverse{1 / below[0].first, below[0].second};
+        for (auto& [atom, exponent] : inverse.second) exponent = -exponent;
+        return multiplied(factor_terms(e.parts()[0]), {inverse});
+      }
+      default:
+        break;
+    }
+    return listed(of(e));
+  }
+  /// Sums that were kept together multiplied out, in terms that divide by nothing.
+  Terms with_sums_expanded(Terms terms) const {
+    for (std::size_t i = 0; i < terms.size();) {
+      const auto [coefficient, factors] = terms[i];
+      const auto is_sum = [&](const auto& factor) { return sums_.contains(factor.first); };
+      const auto kept = std::find_if(factors.begin(), factors.end(), is_sum);
+      if (kept == factors.end() || has_negative(product_of(factors))) {
+        ++i;
+        continue;
+      }
+      Factors rest = factors;
+      rest.erase(rest.begin() + (kept - factors.begin()));
+      const Terms more = multiplied({{coefficient, rest}}, listed(sums_.at(kept->first)));
+      terms.erase(terms.begin() + static_cast<std::ptrdiff_t>(i));
+      terms.insert(terms.begin() + static_cast<std::ptrdiff_t>(i), more.begin(), more.end());
+    }
+    return terms;
+  }
+  Expression expression(const Terms& terms) const {
+    Parts parts;
+    for (const auto& [coefficient, factors] : terms) {
+      Parts above, below;
+      for (const auto& [a, exponent] : factors) (exponent > 0 ? above : below).push_back(atoms_[a]);
+      const Expression term = times(coefficient, std::move(above));
+      parts.push_back(below.empty() ? term : quotient(term, hadamard(std::move(below))));
+    }
+    return parts.empty() ? number(0) : sum(std::move(parts));
+  }
+
+  // Collected -----------------------------------------------------------------------------------
+
   static bool has_negative(const Monomial& m) {
     return std::any_of(m.begin(), m.end(), [](const auto& power) { return power.second < 0; });
   }
@@ -162,5 +271,6 @@ class Polynomials {
 }  // namespace
 
 Expression multiplied_out(const Expression& e) { return Polynomials().normal(e); }
+WayOut way_out(const Expression& e) { return Polynomials().way(e); }
 
 }  // namespace xg::algebra

@@ -350,8 +350,9 @@ Reading one_example(const Reading& batch, const Graph& graph, const Examples& ex
     } else {
       result.right = rows ? split.column(s.right) : split.constant(s.right);
     }
-    result.steps.push_back(
-        {"one example as a column, C being the average over examples", result.right});
+    result.steps.push_back({rows ? "one row of that of the batch, as a column, times m"
+                                 : "one of the m terms of which that of the batch is the average",
+                            result.right});
     result.right = simplified(result.right, &result.steps);
     const Expression with = with_norms(result.right);
     if (!same(with, result.right)) result.steps.push_back({"Σ u² = ‖u‖²", with});

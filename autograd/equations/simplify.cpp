@@ -1,6 +1,7 @@
 // A small simplifier. Each rule is an identity of algebra that holds for all values for which both
 // of its sides are defined; a step is one rule applied everywhere.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "autograd/equations/graph.hpp"
@@ -301,10 +302,15 @@ bool is_elementwise(Kind kind) {
   return kind == Kind::sum || kind == Kind::hadamard || kind == Kind::quotient;
 }
 
+constexpr const char* stages[] = {"u ⊙ (v + w) = u ⊙ v + u ⊙ w; u ⊙ (v / w) = (u ⊙ v) / w",
+                                  "u / u = 1 is cancelled", "u ⊙ (v + w) = u ⊙ v + u ⊙ w",
+                                  "like terms are collected; u + 0 = u"};
+
 /// Where writing out derivatives makes an expression shorter, it is the shorter: first with the
-/// rules written out, then in normal form.
+/// rules written out, then on its way to normal form, the last of `forms`.
 struct Cancelled {
-  Expression written, shorter;
+  Expression written;
+  std::array<Expression, std::size(stages)> forms;
   std::vector<std::string> identities;  // of the derivatives
 };
 
@@ -312,25 +318,32 @@ Cancelled cancelled(const Expression& e) {
   if (is_elementwise(e.kind())) {
     const Expression shorter = multiplied_out(e);
     if (shorter.shape() == e.shape() && length(tidied(shorter, nullptr)) < length(e)) {
-      Cancelled result{e, shorter, {}};
+      const WayOut way = way_out(e);
+      Cancelled result{e, {way.distributed, way.cancelled, way.expanded, shorter}, {}};
       result.written = rewrite(e, [&](const Expression& part) {
         if (part.kind() != Kind::derivative) return part;
         result.identities.push_back(part->function->derivative_identity);
         return part.parts()[1];
       });
+      Expression before = result.written;
+      for (Expression& form : result.forms)
+        before = form = form.shape() == e.shape() ? form : before;
       return result;
     }
   }
-  Parts written, shorter;
+  Parts written;
+  std::array<Parts, std::size(stages)> forms;
   std::vector<std::string> identities;
   for (const Expression& part : e.parts()) {
     Cancelled c = cancelled(part);
     written.push_back(std::move(c.written));
-    shorter.push_back(std::move(c.shorter));
+    for (std::size_t i = 0; i < forms.size(); ++i) forms[i].push_back(std::move(c.forms[i]));
     identities.insert(identities.end(), c.identities.begin(), c.identities.end());
   }
-  return {with_parts(e, std::move(written)), with_parts(e, std::move(shorter)),
-          std::move(identities)};
+  Cancelled result{with_parts(e, std::move(written)), {}, std::move(identities)};
+  for (std::size_t i = 0; i < forms.size(); ++i)
+    result.forms[i] = with_parts(e, std::move(forms[i]));
+  return result;
 }
 
 std::string listed(std::vector<std::string> identities) {
@@ -386,10 +399,12 @@ Expression simplified(Expression e, std::vector<DerivationStep>* steps) {
   for (;;) {
     e = tidied(std::move(e), steps);
     Cancelled c = cancelled(e);
-    if (length(tidied(c.shorter, nullptr)) >= length(e)) return e;
+    if (length(tidied(c.forms.back(), nullptr)) >= length(e)) return e;
     if (!same(c.written, e)) note(steps, listed(std::move(c.identities)), c.written);
-    note(steps, "multiplied out, cancelled and collected", c.shorter);
-    e = c.shorter;
+    Expression before = c.written;
+    for (std::size_t i = 0; i < c.forms.size(); ++i)
+      if (!same(c.forms[i], std::exchange(before, c.forms[i]))) note(steps, stages[i], before);
+    e = c.forms.back();
   }
 }
 

@@ -229,8 +229,9 @@ class Trial {
       return part->symbol == place(0) ? u : call(f_, {u}, u.shape());
     });
     Function f = *f_;
+    f.derivative_at_u = derivative(f_, u, tidied(at_u, nullptr));
     f.derivative_identity =
-        to_string(derivative(f_, u, at_u)) + " = " + to_string(tidied(at_u, nullptr));
+        to_string(f.derivative_at_u) + " = " + to_string(f.derivative_at_u.parts()[1]);
     return std::make_shared<const Function>(std::move(f));
   }
 

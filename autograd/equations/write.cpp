@@ -22,7 +22,10 @@ std::string over(const std::string& subscript, const Expression& e) {
 
 std::string Writer::magnitude(double value, std::int64_t examples) const {
   value = std::abs(value) * static_cast<double>(std::max<std::int64_t>(examples, 1));
-  const auto r = ratio(value, 4);
+  // ½, ⅓ and ¼; and what would have no end as a decimal.
+  auto r = ratio(value, 4);
+  if (!r && detail::digits(value).size() > 10) r = ratio(value, 10000);
+  if (r && r->first >= 1e6) r.reset();
   const std::string above = r ? detail::digits(r->first) : detail::digits(value);
   const std::string below = r && r->second > 1 ? detail::digits(r->second) : "";
   const bool plain = !examples && below.empty();

@@ -90,11 +90,16 @@ void study(const char* title, const Cost& cost, const Network& net, const Batch&
     std::printf("  no equations for one example: %s\n", found.refusal.c_str());
     return;
   }
-  const Statement& C = found.example->forward.back();
-  std::cout << "  " << to_string(C.left) << " = " << to_string(C.right) << '\n';
-  for (const Statement& s : found.example->backward)
+  const auto print = [](const Statement& s) {
     std::cout << "  " << to_string(s.left) << " = " << to_string(s.right)
               << (s.mark.empty() ? "" : "  (" + s.mark + ")") << '\n';
+  };
+  // The book's names speak for themselves; numbered ones are what the forward statements say.
+  if (found.depth == 0)
+    for (const Statement& s : found.example->forward) print(s);
+  else
+    print(found.example->forward.back());
+  for (const Statement& s : found.example->backward) print(s);
 }
 
 }  // namespace

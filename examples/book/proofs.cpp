@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
   const Reading lines = folded(*found.example, found.depth);
   std::cout
       << "Capital letters: the batch, each example a row. Small ones: one example as columns.\n\n";
-  int steps = 0, wrong = 0;
+  int of_batch = 0, of_first = 0, wrong = 0;
   for (const auto& [mark, claim] : all) {
     bool wanted = argc == 1;
     for (int i = 1; i < argc; ++i) wanted = wanted || std::strcmp(argv[i], mark) == 0;
@@ -123,28 +123,33 @@ int main(int argc, char** argv) {
     for (const Statement& line : lines.backward) {
       if (line.mark != mark) continue;
       proven = true;
-      std::cout << "  " << to_string(line.left);
-      if (line.layers) std::cout << ", l = " << line.layers->first << " to " << line.layers->second;
-      std::cout << '\n';
-      for (const DerivationStep& step : line.steps)
+      if (line.layers)
+        std::cout << "  l = " << line.layers->first << " to " << line.layers->second << '\n';
+      bool in_batch = false;
+      for (const DerivationStep& step : line.steps) {
+        if (step.of_batch && !in_batch)
+          std::cout << "  of the batch, " << to_string(*step.of_batch) << '\n';
+        if (!step.of_batch && in_batch)
+          std::cout << "  of one example, " << to_string(line.left) << '\n';
+        in_batch = step.of_batch.has_value();
         std::cout << "    = " << to_string(step.result) << "    [" << step.identity << "]\n";
-      // Each layer's steps, on numbers: those for the batch, then those for an example.
-      for (const Statement& s : unfolded(line)) {
-        Symbol in_batch = s.left;
-        if (in_batch.letter == "δ") in_batch.letter = "Δ";
-        bool columns = false;
+      }
+      // Each layer's steps, on numbers: those of the batch, then those of an example.
+      for (const Statement& s : unfolded(line))
         for (const DerivationStep& step : s.steps) {
-          columns = columns || step.identity.starts_with("one example");
-          const Tensor value = evaluate(step.result, columns ? of_example : values);
-          const Tensor expected = columns ? tape_example.at(s.left) : tape_batch.at(in_batch);
-          ++steps;
+          const Tensor value = evaluate(step.result, step.of_batch ? values : of_example);
+          const Tensor expected =
+              step.of_batch ? tape_batch.at(*step.of_batch) : tape_example.at(s.left);
+          ++(step.of_batch ? of_batch : of_first);
           if (!(max(abs(value - expected)).item() < 1e-14)) ++wrong;
         }
-      }
     }
     if (!proven) std::cout << "  holds in no layer of this network\n";
     std::cout << '\n';
   }
-  std::cout << steps << " steps computed, " << steps - wrong << " equal the tape's gradient\n";
-  return steps == 0 || wrong > 0;
+  std::cout << of_batch << " steps of the batch and " << of_first
+            << " of its first example computed, "
+            << (wrong == 0 ? "all equal" : std::to_string(wrong) + " differ from")
+            << " the tape's gradients of these\n";
+  return of_batch + of_first == 0 || wrong > 0;
 }

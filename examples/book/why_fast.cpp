@@ -1,14 +1,15 @@
 // Why backpropagation is fast: the gradient of networks of 10 to 10^6 weights by finite
 // differences, one forward pass for each weight, and by one pass forward and one backward. Prints
-// processor times and draws them with gnuplot. Argument: the file of the plot.
+// processor times and draws them with gnuplot. Argument: how the plots' files begin.
 #include <algorithm>
 #include <autograd/autograd.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <iostream>
 #include <nn/nn.hpp>
+
+#include "report/plot.hpp"
 
 using namespace xg;
 
@@ -100,44 +101,39 @@ Row measure(std::int64_t neurons, bool& agree) {
   return row;
 }
 
-/// Two plots, one above the other: the times, and gradient over forward.
-void draw(const std::vector<Row>& rows, const std::string& svg) {
-  const std::string script = svg + ".gnuplot";
-  std::ofstream file(script);
-  file << "$rows << end\n";
-  for (const Row& r : rows)
-    file << r.weights << ' ' << r.forward << ' ' << r.gradient << ' ' << r.differences << ' '
-         << (r.measured == r.weights) << '\n';
-  file << "end\n"
-          "set terminal svg size 640,640 font 'sans-serif,13' background '#ffffff'\n"
-          "set output '"
-       << svg
-       << "'\n"
-          "set multiplot layout 2,1\n"
-          "set logscale x\nset xrange [5:2e6]\nset format x '10^{%T}'\nset xlabel 'weights'\nset "
-          "grid\n"
-          "set logscale y\nset format y '10^{%T}'\nset ylabel 'seconds'\nset key top left\n"
-          "plot $rows using 1:4 with lines lw 2 lc '#c0392b' title 'finite differences', \\\n"
-          "  '' using 1:($5 == 1 ? $4 : NaN) with points pt 7 lc '#c0392b' title 'measured', \\\n"
-          "  '' using 1:($5 == 1 ? NaN : $4) with points pt 6 lc '#c0392b' title 'extrapolated', "
-          "\\\n"
-          "  '' using 1:3 with linespoints pt 7 lw 2 lc '#2471a3' title 'gradient by the tape'\n"
-          "unset logscale y\nset format y '%g'\nset yrange [0:5]\n"
-          "set ylabel 'gradient / forward pass'\nunset key\n"
-          "plot $rows using 1:($3/$2) with linespoints pt 7 lw 2 lc '#2471a3'\n";
-  file.close();
-  if (!file) {
-    std::cerr << "why_fast: " << script << ": cannot be written\n";
-    std::exit(2);
+/// The times of a gradient, in seconds or in forward passes.
+plot::Plot plot_of(const std::vector<Row>& rows, bool in_passes) {
+  plot::Series tape{"gradient by the tape", {}, {}}, measured{"differences", {}, {}},
+      extrapolated{"extrapolated", {}, {}};
+  for (const Row& r : rows) {
+    const auto add = [&](plot::Series& to, double time) {
+      to.x.push_back(static_cast<double>(r.weights));
+      to.y.push_back(in_passes ? time / r.forward : time);
+    };
+    add(tape, r.gradient);
+    if (r.measured == r.weights) {
+      add(measured, r.differences);
+      extrapolated = {extrapolated.name, {}, {}};  // it begins where the measured line ends
+    }
+    add(extrapolated, r.differences);
   }
-  if (std::system("gnuplot --version > /dev/null 2>&1") != 0)
-    std::cout << "No plot: the program gnuplot is not there (Debian: gnuplot-nox). Later, run\n"
-                 "  gnuplot "
-              << script << '\n';
-  else if (std::system(("gnuplot '" + script + "'").c_str()) == 0)
-    std::cout << "plotted in " << svg << '\n';
-  else
-    std::cout << "No plot: gnuplot failed on " << script << '\n';
+  const std::string unit = in_passes ? "forward passes" : "seconds";
+  return {.title = "Time of a gradient in " + unit + " over the number of weights",
+          .x_label = "weights",
+          .y_label = unit,
+          .series = {tape, measured, extrapolated},
+          .log_x = true,
+          .log_y = true};
+}
+
+void draw(const std::vector<Row>& rows, const std::string& name) {
+  for (const bool in_passes : {false, true}) {
+    const std::string path = name + (in_passes ? "_in_passes.svg" : ".svg");
+    std::ofstream file(path);
+    if (!(file << plot::svg(plot_of(rows, in_passes))))
+      throw FileError("[why_fast] " + path + " cannot be written");
+    std::cout << "plotted in " << path << '\n';
+  }
 }
 
 }  // namespace
@@ -162,6 +158,10 @@ int main(int argc, char** argv) {
       "  times all weights\n");
   std::printf("%s\n", agree ? "where both were computed, they agree"
                             : "finite differences and tape DISAGREE");
-  draw(rows, argc > 1 ? argv[1] : "why_fast.svg");
+  try {
+    draw(rows, argc > 1 ? argv[1] : "why_fast");
+  } catch (const Error& e) {
+    std::cout << "No plot: " << e.what() << '\n';
+  }
   return agree ? 0 : 1;
 }

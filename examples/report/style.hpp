@@ -59,8 +59,7 @@ table { border-collapse: collapse; }
                                border: 1px solid var(--edge); font-weight: 400; }
 .confusion th { color: var(--faint); background: var(--card); }
 .confusion caption { margin-bottom: 0.4rem; color: var(--faint); text-align: left; }
-#equations table { display: block; overflow-x: auto; }
-#equations td { padding: 0.2rem 1rem 0.2rem 0; }
+#equations td { padding: 0.2rem 1rem 0.2rem 0; white-space: nowrap; }
 #equations math { display: inline math; font-size: 1.1em; }
 #equations summary { cursor: pointer; padding: 0.25rem 0; }
 #equations details table { margin: 0 0 0.5rem 1rem; }
@@ -75,6 +74,8 @@ code { font: 0.9em/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wra
   .confusion { font-size: 0.72rem; }
   .confusion td, .confusion th { min-width: 0; padding: 0.3em 0.15em; }
   .confusion { width: 100%; }
-  #equations td { padding-right: 0.5rem; }
+  #equations table, #equations tbody { display: block; }
+  #equations tr { display: flex; flex-wrap: wrap; align-items: center; }
+  #equations td { max-width: 100%; padding: 6px 0.5rem 6px 0; overflow-x: auto; overflow-y: hidden; }
 }
 )css";

@@ -14,11 +14,16 @@ struct Case {
   ParameterRefs parameters;
   std::vector<nn::Dense> layers;
 
-  explicit Case(const std::vector<std::int64_t>& sizes, std::int64_t examples = 4) {
+  /// With an `output_bias` the last z are close to it.
+  explicit Case(const std::vector<std::int64_t>& sizes, std::int64_t examples = 4,
+                std::optional<double> output_bias = {}) {
     leaves.push_back(numbers({examples, sizes.front()}, -1, 1, 11));
     for (std::size_t l = 1; l < sizes.size(); ++l) {
       layers.emplace_back(sizes[l - 1], sizes[l],
                           nn::DenseOptions{.seed = l, .dtype = DType::float64});
+      if (output_bias && l + 1 == sizes.size())
+        for (const ParameterRef& p : layers.back().parameters())
+          p.assign(p.value() * 0.01 + (p.value().rank() == 1 ? *output_bias : 0.0));
       leaves.push_back(layers.back().weight);
       leaves.push_back(layers.back().bias);
       for (const ParameterRef& p : layers.back().parameters())
@@ -57,6 +62,42 @@ TEST_CASE("equations: networks of every activation and cost") {
         REQUIRE(e.example);
         REQUIRE(e.depth == static_cast<int>(sizes.size()) - 1);
       }
+    }
+}
+
+TEST_CASE("equations: random networks of every activation and cost") {
+  const auto drawn = [](Key key, const char* what, std::int64_t low, std::int64_t high) {
+    return static_cast<std::int64_t>(random_uniform({}, key.fold(what), DType::float64,
+                                                    static_cast<double>(low),
+                                                    static_cast<double>(high) + 1)
+                                         .item());
+  };
+  std::uint64_t seed = 0;
+  for (const std::string_view name : nn::activation_names())
+    for (const std::string cost : {"quadratic", "cross-entropy", "stable", "log-likelihood"}) {
+      const Key key{++seed};
+      std::vector<std::int64_t> sizes;
+      const std::int64_t depth = drawn(key, "depth", 1, 4);
+      for (std::int64_t l = 0; l <= depth; ++l)
+        sizes.push_back(drawn(key.fold(static_cast<std::uint64_t>(l)), "size", 1, 6));
+      const std::int64_t examples = drawn(key, "examples", 2, 9);
+      INFO(name << ", " << cost << ", layers " << to_string(Shape(sizes)) << ", " << examples
+                << " examples");
+      const nn::Activation f = nn::activation_from_name(name);
+      // Outputs between 0 and 1, where cross-entropy is defined.
+      const Case net(sizes, examples, name == "softplus" ? -0.5 : 0.5);
+      const Tensor a = f(net.z(f));
+      REQUIRE(min(a).item() > 0.05);
+      REQUIRE(max(a).item() < 0.95);
+      const Tape tape;
+      const Tensor z = net.z(f);
+      const Tensor loss = cost == "quadratic"       ? nn::quadratic_cost(f(z), net.y())
+                          : cost == "cross-entropy" ? nn::cross_entropy_cost(f(z), net.y())
+                          : cost == "stable"        ? nn::sigmoid_cross_entropy_cost(z, net.y())
+                                                    : nn::log_likelihood_cost(z, net.y());
+      const Equations e = require_true(loss, net.leaves, net.parameters);
+      REQUIRE(e.depth == static_cast<int>(depth));
+      REQUIRE(e.example);
     }
 }
 

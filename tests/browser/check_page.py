@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_page.py PAGE.html [--need SELECTOR]... [--screenshots FOLDER]
+"""check_page.py PAGE.html [--need SELECTOR]... [--in-sight SELECTOR]... [--screenshots FOLDER]
 
 Opens a page in headless Chromium, at three widths and in both colour schemes, and looks at what is
 rendered. Ends with 1 and a list of what is wrong. Needs the program chromium and no Python package:
@@ -22,7 +22,7 @@ SCHEMES = ("light", "dark")
 
 # Runs in the page and gives a list of complaints.
 LOOK = r"""
-(needed => {
+((needed, inSight) => {
   const wrong = [];
   const name = e => {
     const id = e.id ? '#' + e.id : '';
@@ -63,6 +63,17 @@ LOOK = r"""
     if (!around && box.width && (box.right > width + 0.5 || box.left < -0.5))
       wrong.push(`over the edge of the window: ${name(e)}`);
   }
+  for (const e of inSight.flatMap(selector => [...document.querySelectorAll(selector)]))
+    if (!closed(e) && e.getBoundingClientRect().right > width + 0.5)
+      wrong.push(`out of sight: ${name(e)}`);
+  // What scrolls from side to side hides or scrolls what is too high for it, which nobody wants.
+  // That of closed details shows only when they are open.
+  const shut = [...document.querySelectorAll('details:not([open])')];
+  for (const e of shut) e.open = true;
+  for (const e of document.body.querySelectorAll('*'))
+    if (scrolls(e) && e.scrollHeight > e.clientHeight)
+      wrong.push(`${e.scrollHeight} high in ${e.clientHeight}: ${name(e)}`);
+  for (const e of shut) e.open = false;
   // Text of a plot within the plot, and no two of its texts on each other.
   for (const svg of document.querySelectorAll('svg')) {
     const edge = svg.getBoundingClientRect();
@@ -203,6 +214,8 @@ def main():
     arguments.add_argument("page", type=pathlib.Path)
     arguments.add_argument("--need", action="append", default=[], metavar="SELECTOR",
                            help="must be there, and be seen")
+    arguments.add_argument("--in-sight", action="append", default=[], metavar="SELECTOR",
+                           help="must not be scrolled to from side to side")
     arguments.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER")
     o = arguments.parse_args()
     program = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -226,7 +239,8 @@ def main():
                     browser.call("Page.navigate", url=url)
                     browser.wait_for("Page.loadEventFired")
                     result = browser.call("Runtime.evaluate", returnByValue=True,
-                                          expression=f"({LOOK.strip()})({json.dumps(o.need)})")
+                                          expression=f"({LOOK.strip()})({json.dumps(o.need)}, "
+                                                     f"{json.dumps(o.in_sight)})")
                     if "exceptionDetails" in result:
                         raise SystemExit("check_page: " + json.dumps(result["exceptionDetails"]))
                     found = result["result"]["value"] + [

@@ -32,6 +32,7 @@ def look(*needed, folder="report"):
     """Shows the page to a browser, where there is one."""
     needs = [f"#{section} h2" for section in SECTIONS] + [*needed]
     options = [part for selector in needs for part in ("--need", selector)]
+    options += ["--in-sight", ".mark"]
     checker = pathlib.Path(__file__).resolve().with_name("check_page.py")
     done = subprocess.run([sys.executable, checker, f"{folder}/index.html", *options],
                           capture_output=True, text=True, timeout=280)
@@ -175,6 +176,10 @@ def checker_complains():
         "contrast": ("</h1>", "</h1><p style='color: #808080'>pale</p>"),
         "console: said": ("</main>", "</main><script>console.error('said')</script>"),
         "exception": ("</main>", "</main><script>nothing.there</script>"),
+        "out of sight: p.mark": ("</main>", "<div style='overflow: auto hidden'><p class='mark' "
+                                             "style='width: 3000px'>far</p></div></main>"),
+        " high in 5: div": ("</main>", "<details><summary>more</summary><div style='overflow-x: "
+                                       "auto; height: 5px'>high</div></details></main>"),
         "asks for file": ("</main>", "</main><link rel='stylesheet' href='elsewhere.css'>"),
     }
     for change in broken.values():

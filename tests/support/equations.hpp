@@ -23,17 +23,17 @@ inline double distance(const Tensor& a, const Tensor& b) {
 }
 inline void require_close(const Tensor& a, const Tensor& b) { REQUIRE(distance(a, b) < 1e-12); }
 
-/// Computes every statement in turn; steps from number `first_step(i)` on have the same value.
-inline void run(const Reading& reading, Values& values,
-                const std::vector<std::size_t>& first_step) {
+/// Computes every statement in turn; steps have the same value, but for those of a whole batch that
+/// the reading for one example begins with.
+inline void run(const Reading& reading, Values& values) {
   for (const Statement& s : reading.forward) values[s.left] = evaluate(s.right, values);
-  for (std::size_t i = 0; i < reading.backward.size(); ++i) {
-    const Statement& s = reading.backward[i];
+  for (const Statement& s : reading.backward) {
     INFO(to_string(s.left) << " = " << to_string(s.right));
     const Tensor value = evaluate(s.right, values);
-    for (std::size_t k = first_step[i]; k < s.steps.size(); ++k) {
-      INFO("step " << s.steps[k].identity << ": " << to_string(s.steps[k].result));
-      require_close(evaluate(s.steps[k].result, values), value);
+    for (const DerivationStep& step : s.steps) {
+      if (step.of_batch) continue;
+      INFO("step " << step.identity << ": " << to_string(step.result));
+      require_close(evaluate(step.result, values), value);
     }
     values[s.left] = value;
   }
@@ -82,7 +82,7 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
   for (const Reading& reading : {e.batch, unfolded(e.batch, e.depth)}) {
     Values values;
     for (std::size_t i = 0; i < leaves.size(); ++i) values[e.leaves[i].in_batch] = leaves[i];
-    run(reading, values, std::vector<std::size_t>(reading.backward.size(), 0));
+    run(reading, values);
     require_close(values.at({.letter = "C"}), loss);
     for (std::size_t k = 0; k < places.size(); ++k) {
       INFO("the batch's ∂C/∂" << to_string(e.leaves[places[k]].in_batch));
@@ -93,8 +93,16 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
     REQUIRE_FALSE(e.refusal.empty());
     return e;
   }
-  std::vector<std::size_t> first;
-  for (const Statement& s : e.batch.backward) first.push_back(s.steps.size());
+  // The steps that are said to be of the batch are those of the statement about the batch.
+  for (std::size_t i = 0; i < e.batch.backward.size(); ++i) {
+    const Statement &batch = e.batch.backward[i], &one = e.example->backward[i];
+    REQUIRE(one.steps.size() > batch.steps.size());
+    for (std::size_t k = 0; k < one.steps.size(); ++k) {
+      const bool of_batch = k < batch.steps.size();
+      REQUIRE(one.steps[k].of_batch == (of_batch ? std::optional(batch.left) : std::nullopt));
+      if (of_batch) REQUIRE(algebra::same(one.steps[k].result, batch.steps[k].result));
+    }
+  }
   Reading folded_example = unfolded(*e.example, e.depth);
   for (const Reading& reading : {*e.example, folded_example}) {
     double cost = 0;
@@ -109,7 +117,7 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
           t = reshape(t, {-1, 1});
         values[e.leaves[i].in_example] = t;
       }
-      run(reading, values, first);
+      run(reading, values);
       const double share = 1 / static_cast<double>(e.examples);
       cost += values.at({.letter = "C"}).item() * share;
       for (std::size_t k = 0; k < places.size(); ++k) {
