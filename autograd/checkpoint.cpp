@@ -12,6 +12,7 @@
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
+#include "autograd/stash.hpp"
 #include "autograd/tape_memory.hpp"
 
 namespace xg {
@@ -68,10 +69,13 @@ namespace {
 
 struct Checkpoint {
   struct State {
+    State(std::function<Tensor(Inputs)> function, std::size_t count)
+        : f(std::move(function)), arguments(count) {}
+
     std::function<Tensor(Inputs)> f;
     std::size_t arguments;  // the first inputs; the others are what f uses beside them
     double flops = 0;
-    Tensor output;  // what f gave, from the shape rule to `forward`
+    Stash output{};  // what f gave
   };
   std::shared_ptr<State> state;
 
@@ -79,15 +83,15 @@ struct Checkpoint {
   static constexpr Keep keeps = Keep::inputs;
 
   Shape shape(Inputs x) const {
-    if (!state->output.defined()) {
-      const NoRecording scope;
-      std::vector<const Tensor*> arguments;
-      for (std::size_t i = 0; i < state->arguments; ++i) arguments.push_back(&x[i]);
-      state->output = state->f(Inputs(arguments.data(), arguments.size()));
-    }
-    return state->output.shape();
+    if (const Tensor known = state->output.look(); known.defined()) return known.shape();
+    const NoRecording scope;
+    std::vector<const Tensor*> arguments;
+    for (std::size_t i = 0; i < state->arguments; ++i) arguments.push_back(&x[i]);
+    const Tensor y = state->f(Inputs(arguments.data(), arguments.size()));
+    state->output.put(y);
+    return y.shape();
   }
-  Tensor forward(Inputs, const Shape&) const { return std::exchange(state->output, {}); }
+  Tensor forward(Inputs, const Shape&) const { return state->output.take(); }
   Tensor expand(const Record& r) const {
     std::vector<const Tensor*> arguments;
     for (std::size_t i = 0; i < state->arguments; ++i) arguments.push_back(&r.input(i));
@@ -97,7 +101,7 @@ struct Checkpoint {
   std::string equation() const { return "checkpoint({...})"; }
   static std::vector<Sample<Checkpoint>> samples() {
     const auto of = [](std::size_t arguments, std::function<Tensor(Inputs)> f) {
-      return Checkpoint{std::make_shared<State>(State{std::move(f), arguments, 0, {}})};
+      return Checkpoint{std::make_shared<State>(std::move(f), arguments)};
     };
     using ops::numbers;
     return {{of(1, [](Inputs x) { return tanh(square(x[0])); }), {numbers({2, 3}, -1, 1)}},
@@ -115,7 +119,7 @@ Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x,
                   const FunctionRef<Tensor(Inputs)>* now) {
   const auto call = [&] { return now ? (*now)(x) : f(x); };
   if (Dual::active()) return call();  // which keeps nothing anyway
-  const Checkpoint op{std::make_shared<Checkpoint::State>()};
+  const Checkpoint op{std::make_shared<Checkpoint::State>(nullptr, x.size())};
   Checkpoint::State& state = *op.state;
   std::vector<const Tensor*> inputs;
   for (std::size_t i = 0; i < x.size(); ++i) inputs.push_back(&x[i]);
@@ -127,7 +131,9 @@ Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x,
     if (!y.defined()) throw DTypeError("[checkpoint] the function gave an undefined tensor");
     if (!episode.made(y)) return y;  // an argument, or a constant
     used = episode.used();
-    state = {std::move(f), x.size(), episode.flops(), detach(y)};
+    state.f = std::move(f);
+    state.flops = episode.flops();
+    state.output.put(detach(y));
   }
   const auto is_argument = [&](const Tensor& t) {
     for (std::size_t i = 0; i < x.size(); ++i)
@@ -211,7 +217,13 @@ void Backward::through_expansion(std::size_t n) {
     episode->pause();
   } else {
     // To whom asks for the new output it is node n, so that all adjoints of it meet there.
-    TensorAccess::set_identity(memory.nodes[made.result].output, tape.serial_, n);
+    Tensor& result = memory.nodes[made.result].output;
+    const Tensor tangent = tape.forward_ && result.defined() ? tape.tangent(result) : Tensor();
+    TensorAccess::set_identity(result, tape.serial_, n);
+    if (tangent.defined()) {  // as long as this output lives, whatever became of the first one
+      std::erase_if(memory.tangents.entries, [n](const auto& entry) { return entry.node == n; });
+      tape.set_tangent(result, tangent);
+    }
     memory.expansions.push_back(made);
   }
   marks.resize(made.end, unneeded);

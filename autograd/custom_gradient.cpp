@@ -8,11 +8,13 @@
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
+#include "autograd/stash.hpp"
 #include "autograd/tape_memory.hpp"
 
 namespace xg {
 
 using detail::CustomRule;
+using detail::Stash;
 using detail::TensorAccess;
 using detail::text;
 
@@ -23,7 +25,10 @@ struct CustomGradient {
   struct State {
     std::function<Tensor(Inputs)> f;
     CustomRule rule;
-    Tensor output;  // what f gave, from the shape rule to `forward`
+    Stash output{};  // what f gave
+
+    State(std::function<Tensor(Inputs)> function, CustomRule adjoints)
+        : f(std::move(function)), rule(std::move(adjoints)) {}
   };
   std::shared_ptr<State> state;
 
@@ -43,10 +48,10 @@ struct CustomGradient {
                                " of shape ", t.shape(),
                                " that is not an argument, so that no gradient would reach it; make"
                                " it one, or write detach(x) for a constant"));
-    state->output = detach(y);
+    state->output.put(detach(y));
     return y.shape();
   }
-  Tensor forward(Inputs, const Shape&) const { return std::exchange(state->output, {}); }
+  Tensor forward(Inputs, const Shape&) const { return state->output.take(); }
 
   std::vector<Tensor> vjps(const Tensor& g, const Record& r) const {
     const Arguments x(r);
@@ -70,7 +75,7 @@ struct CustomGradient {
 
   static std::vector<Sample<CustomGradient>> samples() {
     const auto of = [](std::function<Tensor(Inputs)> f, CustomRule rule) {
-      return CustomGradient{std::make_shared<State>(State{std::move(f), std::move(rule), {}})};
+      return CustomGradient{std::make_shared<State>(std::move(f), std::move(rule))};
     };
     const CustomGradient power = of(
         [](Inputs x) { return pow(x[0], 3); },
@@ -176,7 +181,7 @@ std::vector<CatalogueEntry> custom_gradients() {
 
 Tensor detail::apply_custom(std::function<Tensor(Inputs)> f, CustomRule rule, Inputs x) {
   return xg::apply(ops::CustomGradient{std::make_shared<ops::CustomGradient::State>(
-                       ops::CustomGradient::State{std::move(f), std::move(rule), {}})},
+                       std::move(f), std::move(rule))},
                    x);
 }
 

@@ -134,9 +134,10 @@ TEST_CASE("anomalies: in a backward pass that is recorded, the rule is named tha
     const Scope inner("distance");
     return place = here(), sqrt(x);
   }();
-  const std::string error = error_of([&] { gradient(sum(y), x); });
+  std::string call;
+  const std::string error = error_of([&] { call = here(), gradient(sum(y), x); });
   CHECK(error ==
         "[divide] gave inf at (1,); input 0 (2,) from 1 to 1; input 1 (2,) from 0 to 4\n  in the "
         "derivative of [sqrt], recorded " +
-            place + "\n  in distance");
+            place + "\n  in distance\n  " + call);
 }
