@@ -61,7 +61,7 @@ std::string range(const Tensor& x) {
   double low = INFINITY, high = -INFINITY;
   for (std::int64_t i = 0; i < x.size(); ++i) {
     const double value =
-        visit_dtype(x.dtype(), [&]<class T>(T) { return static_cast<double>(x.values<T>()[i]); });
+        visit_dtype(x.dtype(), [&]<class T>(T) { return static_cast<double>(x.data<T>()[i]); });
     if (!std::isfinite(value)) continue;
     low = std::min(low, value);
     high = std::max(high, value);

@@ -33,8 +33,8 @@ template <int count, class F>
 // them, at an offset of the result. What is given is given by value, so that no store can be
 // thought to change it.
 template <int rows, int batches, class T, class Store>
-[[gnu::flatten]] void tile(OuterProducts<T> x, std::int64_t i, std::int64_t j, std::int64_t count,
-                           Store store) {
+[[gnu::always_inline]] inline void tile(OuterProducts<T> x, std::int64_t i, std::int64_t j,
+                                        std::int64_t count, Store store) {
   Batch<T> sum[rows][batches];
   unrolled<rows>([&](auto r) { unrolled<batches>([&](auto q) { sum[r][q] = Batch<T>(T(0)); }); });
   const T *a = x.a + i, *b = x.b + j;
@@ -57,7 +57,8 @@ void columns(const OuterProducts<T>& x, std::int64_t i, std::int64_t j, std::int
              const Store& store) {
   constexpr std::int64_t width = tile_batches * lanes<T>;
   for (; j + width <= end; j += width) tile<rows, tile_batches>(x, i, j, lanes<T>, store);
-  for (; j < end; j += lanes<T>) tile<rows, 1>(x, i, j, std::min(end - j, lanes<T>), store);
+  for (; j + lanes<T> <= end; j += lanes<T>) tile<rows, 1>(x, i, j, lanes<T>, store);
+  if (j < end) tile<rows, 1>(x, i, j, end - j, store);
 }
 
 // Column by column of tiles, so that their part of b stays near.

@@ -113,7 +113,7 @@ struct Unary {
     else if (of_kept.defined())
       tangent = map_alike<3>(
           {&kept, &g, &of_kept},
-          [this](const auto& v, const auto& a, const auto& b) { return bent(a, b, v); });
+          [this](const auto& v, const auto& a, const auto& b) { return this->bent(a, b, v); });
     else if (of_g.defined())
       tangent = sloped(of_g, kept);
     detail::Dual::set_tangent(tape, result, tangent);
