@@ -99,7 +99,8 @@ TEMPLATE_TEST_CASE("a product that waits: an update has its bits, read or not", 
         };
         const BufferRef waiting = product(), read = product();
         if (!waiting) {  // too small or too large
-          CHECK((m * n * sizeof(TestType) < 4096 || m * n * k > 1'000'000));
+          CHECK((m * n * static_cast<std::int64_t>(sizeof(TestType)) < 4096 ||
+                 m * n * k > 1'000'000));
           continue;
         }
         Tensor want = zeros({m, n}, dtype), from_waiting = zeros({m, n}, dtype),
