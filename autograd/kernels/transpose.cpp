@@ -71,7 +71,7 @@ void transpose_tile(std::int64_t rows, std::int64_t columns, const T* in, std::i
 template <class T>
 void transpose_tall_tile(std::int64_t rows, std::int64_t columns, const T* in, std::int64_t in_step,
                          T* out, std::int64_t out_step) {
-  alignas(64) T made[tall_rows * tall_columns];
+  alignas(64) T made[tall_rows * tall_columns + lanes<T>];  // whole batches are read at the end
   transpose_tile<T, false>(rows, columns, in, in_step, made, tall_rows);
   for (std::int64_t c = 0; c < columns; ++c)
     stream_row([](const Batch<T>& x) { return x; }, rows, out + c * out_step,
