@@ -37,12 +37,6 @@ std::optional<Found> look_at(const Tensor& x) {
   });
 }
 
-Extents index_of(std::int64_t offset, const Shape& shape) {
-  Extents index = shape;
-  for (std::size_t i = shape.size(); i-- > 0; offset /= shape[i]) index[i] = offset % shape[i];
-  return index;
-}
-
 bool has_zero(const Tensor& x) {
   return visit_floating(x.dtype(), [&]<class T>(T) {
     const std::span<const T> values = x.values<T>();
@@ -51,7 +45,7 @@ bool has_zero(const Tensor& x) {
 }
 
 std::string describe(const Found& found, const Tensor& x) {
-  std::string result = detail::text(found.value, " at ", index_of(found.first, x.shape()));
+  std::string result = detail::text(found.value, " at ", unravel_index(found.first, x.shape()));
   if (found.count > 1) result += detail::text(", the first of ", found.count, " of its kind");
   return result;
 }

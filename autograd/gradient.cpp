@@ -7,6 +7,7 @@
 #include "autograd/ops.hpp"
 #include "autograd/tape.hpp"
 #include "autograd/tape_memory.hpp"
+#include "autograd/tape_reader.hpp"
 
 namespace xg {
 
@@ -159,17 +160,13 @@ std::ostream& operator<<(std::ostream& stream, const Tape& tape) {
     if (!node.op) {
       stream << "input";
     } else {
-      std::string equation = node.op->equation(node.op_state);
-      std::string inputs;
+      std::string equation = detail::equation_of(node);
       for (std::size_t i = 0; i < node.input_count; ++i) {
         const std::string name = text('%', m.inputs[node.first_input + i]);
         const std::string place = text('{', i, '}');
-        inputs += (i > 0 ? ", " : "") + name;
         for (std::size_t at; (at = equation.find(place)) != std::string::npos;)
           equation.replace(at, place.size(), name);
       }
-      if (const auto at = equation.find("{...}"); at != std::string::npos)
-        equation.replace(at, 5, inputs);
       stream << equation;
     }
     stream << "  " << node.output.dtype() << ' ' << node.output.shape() << '\n';

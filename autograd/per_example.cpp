@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "autograd/kernels/parallel.hpp"
+#include "autograd/transforms.hpp"
 
 namespace xg::detail {
 namespace {
@@ -17,8 +18,11 @@ Shape rows_of(std::int64_t examples, const Shape& shape) {
   return result;
 }
 
-// The gradients of one example, undefined where there are none.
-void differentiate(const Tensor& loss, double share, Inputs wrt, std::span<Tensor> result) {
+Tensor share_of(const Tensor& loss, std::int64_t examples) {
+  return Tensor::full(loss.shape(), 1 / static_cast<double>(examples), loss.dtype());
+}
+
+void check_cost(const Tensor& loss) {
   if (!loss.defined() || !is_floating(loss.dtype()))
     throw DTypeError(text("[", caller, "] the cost is ",
                           loss.defined() ? text(loss.dtype()) : "undefined",
@@ -27,17 +31,20 @@ void differentiate(const Tensor& loss, double share, Inputs wrt, std::span<Tenso
     throw ShapeError(text("[", caller,
                           "] the cost of an example must be a scalar, but has the shape ",
                           loss.shape(), "; reduce it with sum or mean"));
-  pull_back(loss, Tensor::full(loss.shape(), share, loss.dtype()), wrt, result, caller);
 }
 
-std::vector<Tensor> on_the_recording_tape(std::int64_t examples, double share,
+// A transform on the tape that records, as others are.
+std::vector<Tensor> on_the_recording_tape(std::int64_t examples,
                                           FunctionRef<Tensor(std::int64_t)> cost, Inputs wrt) {
+  const Trace trace;
+  std::vector<Tensor> xs;
+  for (std::size_t k = 0; k < wrt.size(); ++k) xs.push_back(wrt[k]);
   std::vector<std::vector<Tensor>> rows(wrt.size());
-  std::vector<Tensor> gradients(wrt.size());
   for (std::int64_t i = 0; i < examples; ++i) {
-    differentiate(cost(i), share, wrt, gradients);
-    for (std::size_t k = 0; k < wrt.size(); ++k)
-      rows[k].push_back(gradients[k].defined() ? gradients[k] : zeros_like(wrt[k]));
+    const Tensor loss = cost(i);
+    check_cost(loss);
+    const std::vector<Tensor> gradients = trace.vjp(loss, xs, share_of(loss, examples));
+    for (std::size_t k = 0; k < wrt.size(); ++k) rows[k].push_back(gradients[k]);
   }
   std::vector<Tensor> result;
   for (const std::vector<Tensor>& some : rows) result.push_back(stack(some));
@@ -67,8 +74,7 @@ std::vector<Tensor> per_example_gradient(const CostOfExamples& cost, Inputs wrt)
       throw DTypeError(text("[", caller, "] tensor ", k, " is ",
                             wrt[k].defined() ? text(wrt[k].dtype()) : "undefined",
                             " and cannot be differentiated"));
-  const double share = 1 / static_cast<double>(examples);
-  if (Tape::recording()) return on_the_recording_tape(examples, share, cost.of_one, wrt);
+  if (Tape::recording()) return on_the_recording_tape(examples, cost.of_one, wrt);
   if (auto result = row_gradients(cost, wrt)) return *std::move(result);
 
   std::vector<Tensor> result;
@@ -81,7 +87,8 @@ std::vector<Tensor> per_example_gradient(const CostOfExamples& cost, Inputs wrt)
     const Tape tape;
     const Tensor loss = cost.of_one(i);
     const NoRecording scope;
-    differentiate(loss, share, wrt, gradients);
+    check_cost(loss);
+    pull_back(loss, share_of(loss, examples), wrt, gradients, caller);
     for (std::size_t k = 0; k < wrt.size(); ++k) {
       const std::size_t bytes = static_cast<std::size_t>(wrt[k].size()) * size_of(wrt[k].dtype());
       std::byte* const row = rows[k] + static_cast<std::size_t>(i) * bytes;

@@ -117,4 +117,10 @@ Shape reduced_shape(const Shape& shape, const Axes& axes, bool keepdims) {
   return result;
 }
 
+Extents unravel_index(std::int64_t offset, const Shape& shape) {
+  Extents index = shape;
+  for (std::size_t i = shape.size(); i-- > 0; offset /= shape[i]) index[i] = offset % shape[i];
+  return index;
+}
+
 }  // namespace xg

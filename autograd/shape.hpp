@@ -157,4 +157,7 @@ Axes normalise_axes(std::string_view operation, const Axes& axes, std::size_t ra
 /// `shape` with `axes` (normalised) set to 1, or taken away without `keepdims`.
 Shape reduced_shape(const Shape& shape, const Axes& axes, bool keepdims);
 
+/// The index of the element at `offset` in row-major order.
+Extents unravel_index(std::int64_t offset, const Shape& shape);
+
 }  // namespace xg

@@ -4,43 +4,22 @@
 #include <fstream>
 #include <iostream>
 
-#include "autograd/autograd.hpp"
-#include "nn/nn.hpp"
+#include "examples/book_network.hpp"
 
 using namespace xg;
 
 namespace {
 
 struct Options {
-  std::vector<std::int64_t> layers{784, 30, 10};
-  std::string activation = "sigmoid", cost = "quadratic", format = "text", out;
-  std::int64_t batch_size = 10;
+  BookNetwork network;
+  std::string format = "text", out;
   bool proofs = false;
 };
 
 std::optional<int> parse(int argc, char** argv, Options& o) {
-  const auto& names = nn::activation_names();
-  const CLI::Validator neurons(
-      [](std::string& text) {
-        std::int64_t n = 0;
-        return CLI::detail::lexical_cast(text, n) && n > 0
-                   ? std::string()
-                   : "a layer has 1 neuron or more, not " + text;
-      },
-      "1 or more");
   CLI::App app{"Derives the equations of backpropagation from the tape of a network."};
   app.option_defaults()->always_capture_default();
-  app.add_option("--layers", o.layers, "neurons of each layer, the inputs first")
-      ->delimiter(',')
-      ->check(neurons)
-      ->expected(2, 1000);
-  app.add_option("--activation", o.activation, "of the neurons")
-      ->check(CLI::IsMember(std::vector<std::string>(names.begin(), names.end())));
-  app.add_option("--cost", o.cost,
-                 "quadratic or cross-entropy from the activations; log-likelihood with softmax "
-                 "outputs")
-      ->check(CLI::IsMember({"quadratic", "cross-entropy", "log-likelihood"}));
-  app.add_option("--batch-size", o.batch_size, "examples in the batch")->check(CLI::PositiveNumber);
+  o.network.add_options(app);
   app.add_option("--format", o.format,
                  "text; latex: a fragment for a document with amsmath; html: a page with MathML")
       ->check(CLI::IsMember({"text", "latex", "html"}));
@@ -54,25 +33,10 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
   return std::nullopt;
 }
 
-std::string derive(const Options& o) {
-  std::vector<nn::Dense> layers;
-  ParameterRefs parameters;
-  for (std::size_t l = 1; l < o.layers.size(); ++l) {
-    layers.emplace_back(o.layers[l - 1], o.layers[l]);
-    for (const ParameterRef& p : layers.back().parameters())
-      parameters.push_back(p.within("layer" + std::to_string(l)));
-  }
-  const nn::Activation activation = nn::activation_from_name(o.activation);
-  const Key key{1};
-  const Tensor x = random_uniform({o.batch_size, o.layers.front()}, key.fold("x"), DType::float32);
-  const Tensor y = random_uniform({o.batch_size, o.layers.back()}, key.fold("y"), DType::float32);
-
+std::string derive(Options& o) {
   const Tape tape;
-  Tensor z = layers[0](x);
-  for (std::size_t l = 1; l < layers.size(); ++l) z = layers[l](activation(z));
-  const Tensor cost = o.cost == "quadratic"       ? nn::quadratic_cost(activation(z), y)
-                      : o.cost == "cross-entropy" ? nn::cross_entropy_cost(activation(z), y)
-                                                  : nn::log_likelihood_cost(z, y);
+  const Tensor cost = o.network.record();
+  const ParameterRefs& parameters = o.network.parameters;
   const Equations found = equations(cost, parameters);
   if (o.format == "latex") return found.latex(o.proofs);
   if (o.format == "html") return found.html(o.proofs);

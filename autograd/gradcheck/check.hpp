@@ -71,8 +71,6 @@ Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tens
 /// Whether derivative and difference agree along one direction through all inputs.
 bool agree_along(const Problem& p, const Tensors& x, const Tensors& gradients, double relative);
 
-Extents index_of(std::int64_t offset, const Shape& shape);
-
 // explain.cpp ------------------------------------------------------------------------------------
 
 /// A tensor that a forgotten factor may be.

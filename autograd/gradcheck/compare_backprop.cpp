@@ -118,7 +118,7 @@ class Backprop {
       const double error = std::abs(numbers(a)[i] - numbers(b)[i]);
       if (error <= worst) continue;
       worst = std::isnan(error) ? INFINITY : error;
-      r.index = check::index_of(static_cast<std::int64_t>(i), b.shape());
+      r.index = unravel_index(static_cast<std::int64_t>(i), b.shape());
       r.mine = numbers(a)[i];
       r.tape = numbers(b)[i];
     }

@@ -49,12 +49,6 @@ std::optional<Kink> kink_of(const Line& f, double step) {
   return Kink{without_noise(left), without_noise(right)};
 }
 
-Extents index_of(std::int64_t offset, const Shape& shape) {
-  Extents index = shape;
-  for (std::size_t i = shape.size(); i-- > 0; offset /= shape[i]) index[i] = offset % shape[i];
-  return index;
-}
-
 namespace {
 
 double element(const Tensor& t, std::int64_t e) {
@@ -126,7 +120,7 @@ Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tens
   if (worst < 0) return c;
   GradCheck::Input& w = c.worst;
   Estimate estimate = settle(line(worst), worst_step, noise);
-  w.index = index_of(worst, x[k].shape());
+  w.index = unravel_index(worst, x[k].shape());
   w.error = std::abs(w.analytic - w.numeric);
   const double scale = std::max(std::abs(w.analytic), std::abs(w.numeric));
   w.relative_error = scale > 0 ? w.error / scale : 0;

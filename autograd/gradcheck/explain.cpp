@@ -155,7 +155,7 @@ Finding explain(const Comparison& c, const Shape& shape, const Context& context)
     const bool mine = std::isfinite(c.analytic[i]), truth = std::isfinite(c.numeric[i]);
     if (mine && truth) continue;
     return {Verdict::not_finite,
-            text("at ", index_of(c.places[i], shape), ' ', context.mine, " is ", c.analytic[i],
+            text("at ", unravel_index(c.places[i], shape), ' ', context.mine, " is ", c.analytic[i],
                  truth || mine ? " and " : ", and so are ", context.truth,
                  truth || mine ? text(" give ", c.numeric[i]) : std::string())};
   }
@@ -169,13 +169,13 @@ Finding explain(const Comparison& c, const Shape& shape, const Context& context)
       })) {
     const Kink& kink = *c.kinks[failed[0]];
     std::string words =
-        text("the function has a kink where element ", index_of(c.places[failed[0]], shape),
+        text("the function has a kink where element ", unravel_index(c.places[failed[0]], shape),
              " is: its slope is ", kink.left, " on the left and ", kink.right,
              " on the right, and ", context.mine, " says ", c.analytic[failed[0]]);
     if (failed.size() > 1) {
       words += "; as at";
       for (std::size_t i = 1; i < std::min<std::size_t>(failed.size(), 5); ++i)
-        words += text(i > 1 ? ", " : " ", index_of(c.places[failed[i]], shape));
+        words += text(i > 1 ? ", " : " ", unravel_index(c.places[failed[i]], shape));
       if (failed.size() > 5) words += text(" and ", failed.size() - 5, " more");
     }
     return {Verdict::kink, words + ". Everywhere else it is right"};

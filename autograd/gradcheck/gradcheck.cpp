@@ -116,7 +116,7 @@ class Check {
       for (std::int64_t e = 0; e < a.size(); ++e)
         if (const double x = a.data<double>()[e], y = b.data<double>()[e]; !same(x, y))
           return text("two gradients at the same inputs have ", digits(x), " and ", digits(y),
-                      " at ", index_of(e, a.shape()), " of ", name_of(k));
+                      " at ", unravel_index(e, a.shape()), " of ", name_of(k));
     }
     return "";
   }

@@ -82,27 +82,27 @@ void put(T* to, const Batch<T>& numbers, std::int64_t count) {
     store_first(to, numbers, count);
 }
 
+template <class T>
+const T* numbers(const Buffer* buffer) {
+  return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
+}
+
 // The factors of a lazy product, whose buffer has m as `rows` and k as `columns`.
 template <class T>
 OuterProducts<T> factors(const Buffer& product) {
-  const auto data = [](const Buffer* buffer) {
-    return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
-  };
   const auto width = static_cast<std::int64_t>(product.bytes / (product.rows * sizeof(T)));
-  return {product.rows, width, product.columns, data(product.source), data(product.other)};
+  return {product.rows, width, product.columns, numbers<T>(product.source),
+          numbers<T>(product.other)};
 }
 
 // The rows' products one after the other. The extents follow from sizes: `b` may be the first rows
 // of a longer tensor, `a` has as many bytes as elements.
 template <class T>
 void fill_outer_products(const Buffer& self, std::byte* to) {
-  const auto data = [](const Buffer* buffer) {
-    return reinterpret_cast<const T*>(buffer->data.load(std::memory_order_acquire));
-  };
   const std::int64_t count = self.rows;
   const auto m = static_cast<std::int64_t>(self.source->bytes / sizeof(T)) / count;
   const auto n = static_cast<std::int64_t>(self.bytes / self.source->bytes);
-  const T *const a = data(self.source), *const b = data(self.other);
+  const T *const a = numbers<T>(self.source), *const b = numbers<T>(self.other);
   T* const out = reinterpret_cast<T*>(to);
   const std::int64_t grain = std::max<std::int64_t>(1, elementwise_grain / (m * n));
   for_ranges(count, grain, [&](std::int64_t begin, std::int64_t end) {

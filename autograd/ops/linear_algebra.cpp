@@ -18,6 +18,13 @@ void require_square(std::string_view name, const Shape& a) {
     throw ShapeError(text('[', name, "] a square matrix is needed, not ", a));
 }
 
+/// The shape of a function of one matrix whose result is a matrix like it.
+Shape square_shape(std::string_view name, Inputs x) {
+  require_floating(name, x);
+  require_square(name, x[0].shape());
+  return x[0].shape();
+}
+
 /// Throws ValueError if there is a row (counted from 1) that depends on those above it.
 void require_regular(std::string_view name, const Shape& a, std::int64_t dependent_row) {
   if (dependent_row > 0)
@@ -127,11 +134,7 @@ struct Inverse {
   static constexpr auto name = "inverse";
   static constexpr Keep keeps = Keep::output;
 
-  Shape shape(Inputs x) const {
-    require_floating(name, x);
-    require_square(name, x[0].shape());
-    return x[0].shape();
-  }
+  Shape shape(Inputs x) const { return square_shape(name, x); }
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     require_regular(name, shape, visit_floating(out.dtype(), [&]<class T>(T) {
@@ -167,8 +170,7 @@ struct LogDet {
   static constexpr Keep keeps = Keep::inputs;
 
   Shape shape(Inputs x) const {
-    require_floating(name, x);
-    require_square(name, x[0].shape());
+    square_shape(name, x);
     return {};
   }
   Tensor forward(Inputs x, const Shape& shape) const {
@@ -222,11 +224,7 @@ struct Cholesky {
   static constexpr auto name = "cholesky";
   static constexpr Keep keeps = Keep::output;
 
-  Shape shape(Inputs x) const {
-    require_floating(name, x);
-    require_square(name, x[0].shape());
-    return x[0].shape();
-  }
+  Shape shape(Inputs x) const { return square_shape(name, x); }
   Tensor forward(Inputs x, const Shape& shape) const {
     Tensor out = Tensor::uninitialised(shape, x[0].dtype());
     const std::int64_t minor = visit_floating(out.dtype(), [&]<class T>(T) {

@@ -13,16 +13,6 @@ std::string here(SourceLocation place = SourceLocation::current()) {
   return detail::text("at ", place.file_name(), ':', place.line());
 }
 
-template <class F>
-std::string error_of(const F& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
 Tensor my_square(Operand x) { return x * x; }
 
 }  // namespace

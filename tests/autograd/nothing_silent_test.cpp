@@ -14,16 +14,6 @@ using namespace xg::test;
 
 namespace {
 
-template <class F>
-std::string error_of(const F& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
 std::string on_another_thread(const std::function<void()>& f) {
   std::string result;
   std::thread([&] { result = error_of(f); }).join();

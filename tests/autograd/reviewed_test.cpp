@@ -118,3 +118,34 @@ TEST_CASE("anomalies in sums of adjoints, in tangents and in rules for all input
   REQUIRE_ERROR(jvp([](const Tensor& x) { return sqrt(x); }, Tensor{0.0}, Tensor{1.0}),
                 AnomalyError, "[sqrt] the tangent is inf at (0,)");
 }
+
+TEST_CASE("derivatives go through gradients of single examples", "[transforms]") {
+  const Tensor x = numbers({3, 2}, -1, 1, 1), w{0.5, -0.25}, v{1.0, 2.0};
+  const auto rows = [&](const Tensor& at) {
+    const auto cost = [&](const Tensor& some) { return mean(exp(matmul(some, at))); };
+    const Tensor wrt[] = {at};
+    return per_example_gradient(cost, x, wrt)[0];
+  };
+  const Tensor j = jacobian(rows, w);  // (3, 2, 2)
+  CHECK(j.shape() == Shape{3, 2, 2});
+  const Tensor example = matmul(x, w);
+  for (int i = 0; i < 3; ++i)
+    for (int a = 0; a < 2; ++a)
+      for (int b = 0; b < 2; ++b)
+        CHECK(j.at({i, a, b}) ==
+              Approx(std::exp(example.at({i})) * x.at({i, a}) * x.at({i, b}) / 3));
+  REQUIRE_CLOSE(jvp(rows, w, v), matmul(j, v), 1e-14);
+}
+
+TEST_CASE("the gradient of an example sees its function alone", "[transforms]") {
+  const Tensor x = numbers({3, 1}, -1, 1, 1), w{0.5};
+  const auto at = [&] {
+    const Tensor h = exp(w);
+    const Tensor wrt[] = {w};
+    const auto cost = [&](const Tensor& some) { return mean(some * h * w); };
+    return per_example_gradient(cost, x, wrt)[0];
+  };
+  const Tensor alone = at();
+  const Tape tape;
+  REQUIRE(identical(at(), alone));
+}

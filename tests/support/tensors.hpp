@@ -22,6 +22,17 @@ inline Tensor numbers(const Shape& shape, double low = -1, double high = 1, std:
   return random_uniform(shape, Key{seed}, dtype, low, high);
 }
 
+/// What f throws, in words.
+template <class F>
+std::string error_of(const F& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
 /// The elements as doubles, in row-major order.
 inline std::vector<double> elements(const Tensor& t) {
   return visit_dtype(t.dtype(), [&]<class T>(T) {
