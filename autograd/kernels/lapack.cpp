@@ -1,6 +1,7 @@
 // Factorisations through the LAPACK that is part of OpenBLAS.
 #include "autograd/kernels/lapack.hpp"
 
+#include <cblas.h>
 #include <f77blas.h>
 
 #include <algorithm>
@@ -57,6 +58,25 @@ void trtri(char part, blasint n, double* a, blasint* info) {
   BLASFUNC(dtrtri)(&part, &diagonal, &n, a, &n, info);
 }
 
+// Of blocks of row-major matrices whose rows are n apart. c (m, k) -= a · b
+void subtract_product(CBLAS_TRANSPOSE transposed, blasint m, blasint k, blasint inner,
+                      const float* a, const float* b, float* c, blasint n) {
+  cblas_sgemm(CblasRowMajor, transposed, CblasNoTrans, m, k, inner, -1, a, n, b, n, 1, c, n);
+}
+void subtract_product(CBLAS_TRANSPOSE transposed, blasint m, blasint k, blasint inner,
+                      const double* a, const double* b, double* c, blasint n) {
+  cblas_dgemm(CblasRowMajor, transposed, CblasNoTrans, m, k, inner, -1, a, n, b, n, 1, c, n);
+}
+// c (m, k) := c d⁻¹ for a lower triangular d (k, k)
+void divide_by_triangle(blasint m, blasint k, const float* d, float* c, blasint n) {
+  cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, m, k, 1, d, n, c,
+              n);
+}
+void divide_by_triangle(blasint m, blasint k, const double* d, double* c, blasint n) {
+  cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, m, k, 1, d, n, c,
+              n);
+}
+
 blasint as_blasint(std::int64_t extent) {
   if (extent > std::numeric_limits<int>::max())
     throw ShapeError(detail::text("[solve] an extent is over 2^31 - 1: ", extent));
@@ -111,6 +131,31 @@ class Factors {
   Workspace<T> lu_;
   Workspace<blasint> pivots_;
 };
+
+// The reverse of a factorisation, one column after the other: g, the adjoint of the lower triangle
+// of l (b, b), becomes that of the matrix's. Rows are n apart.
+template <class T>
+void reverse_block(std::int64_t b, const T* l, T* g, std::int64_t n) {
+  for (std::int64_t j = b; j-- > 0;) {
+    const T *const row = l + j * n, d = row[j];
+    T *const row_g = g + j * n, &d_g = row_g[j];
+    for (std::int64_t i = j + 1; i < b; ++i) {
+      T& c_g = g[i * n + j];
+      d_g -= l[i * n + j] * c_g / d;
+      c_g /= d;
+    }
+    d_g /= d;
+    for (std::int64_t k = 0; k < j; ++k) row_g[k] -= d_g * row[k];
+    for (std::int64_t i = j + 1; i < b; ++i) {
+      const T c_g = g[i * n + j];
+      for (std::int64_t k = 0; k < j; ++k) {
+        row_g[k] -= c_g * l[i * n + k];
+        g[i * n + k] -= c_g * row[k];
+      }
+    }
+    d_g /= 2;
+  }
+}
 
 /// 'L' or 'U' for a (n, n) with zeros beyond that triangle and none on its diagonal, else 0.
 template <class T>
@@ -189,6 +234,41 @@ std::int64_t cholesky(std::int64_t n, const T* a, T* l) {
   return 0;
 }
 
+template <class T>
+void cholesky_adjoint(std::int64_t n, const T* l, const T* g, T* adjoint) {
+  use_one_thread();
+  constexpr std::int64_t block = 64;
+  const Workspace<T> both(block * n);
+  for (std::int64_t i = 0; i < n; ++i) std::copy_n(g + i * n, i + 1, adjoint + i * n);
+  const blasint stride = as_blasint(n);
+  for (std::int64_t end = n; end > 0;) {
+    // Of the rows from `begin` to `end`: r (b, left) | d (b, b), and below them, (m, left) | c.
+    const std::int64_t begin = std::max<std::int64_t>(end - block, 0);
+    const auto left = static_cast<blasint>(begin), b = static_cast<blasint>(end - begin),
+               m = static_cast<blasint>(n - end);
+    const T *const r = l + begin * n, *const d = r + begin;
+    T *const r_g = adjoint + begin * n, *const d_g = r_g + begin;
+    if (m > 0) {
+      const T* const c = l + end * n + begin;
+      T* const c_g = adjoint + end * n + begin;
+      divide_by_triangle(m, b, d, c_g, stride);
+      subtract_product(CblasNoTrans, m, left, b, c_g, r, c_g - begin, stride);
+      subtract_product(CblasTrans, b, left, m, c_g, c - begin, r_g, stride);
+      subtract_product(CblasTrans, b, b, m, c_g, c, d_g, stride);
+    }
+    reverse_block(b, d, d_g, n);
+    // The block is the lower half of what was a symmetric matrix less r rᵀ.
+    for (std::int64_t i = 0; i < b; ++i)
+      for (std::int64_t j = 0; j <= i; ++j)
+        both.data()[i * n + j] = both.data()[j * n + i] = d_g[i * n + j] * (i == j ? 2 : 1);
+    subtract_product(CblasNoTrans, b, left, b, both.data(), r, r_g, stride);
+    end = begin;
+  }
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < i; ++j)
+      adjoint[i * n + j] = adjoint[j * n + i] = adjoint[i * n + j] / 2;
+}
+
 template std::int64_t solve(std::int64_t, std::int64_t, const float*, const float*, float*);
 template std::int64_t solve(std::int64_t, std::int64_t, const double*, const double*, double*);
 template std::int64_t invert(std::int64_t, const float*, float*);
@@ -197,5 +277,7 @@ template std::int64_t log_abs_determinant(std::int64_t, const float*, float*);
 template std::int64_t log_abs_determinant(std::int64_t, const double*, double*);
 template std::int64_t cholesky(std::int64_t, const float*, float*);
 template std::int64_t cholesky(std::int64_t, const double*, double*);
+template void cholesky_adjoint(std::int64_t, const float*, const float*, float*);
+template void cholesky_adjoint(std::int64_t, const double*, const double*, double*);
 
 }  // namespace xg::kernels

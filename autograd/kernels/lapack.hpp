@@ -27,4 +27,10 @@ std::int64_t log_abs_determinant(std::int64_t n, const T* a, T* result);
 template <class T>
 std::int64_t cholesky(std::int64_t n, const T* a, T* l);
 
+/// The adjoint of a, symmetric, of l = cholesky(a) and the adjoint g of l: the blocks of the
+/// factorisation in reverse, n³ multiplications and additions / 1.5. From I. Murray,
+/// arXiv:1602.07527, section 3.
+template <class T>
+void cholesky_adjoint(std::int64_t n, const T* l, const T* g, T* adjoint);
+
 }  // namespace xg::kernels

@@ -237,12 +237,21 @@ struct Cholesky {
   }
   // l⁻ᵀ Φ(lᵀ g) l⁻¹ made symmetric, where Φ takes the lower triangle and halves the diagonal.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    if (!Tape::recording()) return unrecorded(r.output(), g);
     const Tensor lt = transpose(r.output());
     return symmetric(solve_on_both_sides(lt, halved_lower(matmul(lt, g))));
   }
   // l Φ(l⁻¹ t l⁻ᵀ), of t made symmetric.
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
     return matmul(r.output(), halved_lower(solve_on_both_sides(r.output(), symmetric(t))));
+  }
+  static Tensor unrecorded(const Tensor& l, const Tensor& g) {
+    Tensor adjoint = Tensor::uninitialised(g.shape(), g.dtype());
+    visit_floating(g.dtype(), [&]<class T>(T) {
+      kernels::cholesky_adjoint<T>(g.shape()[0], l.data<T>(), g.data<T>(),
+                                   adjoint.exclusive_data<T>());
+    });
+    return adjoint;
   }
   double flops(const Record& r) const { return cube(r.output_shape()) / 3; }
   std::string equation() const { return "cholesky({0})"; }

@@ -133,6 +133,24 @@ TEST_CASE("cholesky: l times its transpose is the matrix", "[linear_algebra]") {
   REQUIRE_CLOSE(g, transpose(g), 1e-13);
 }
 
+TEST_CASE("cholesky: the gradient by blocks is that by operations", "[linear_algebra]") {
+  for (const std::int64_t n : {1, 2, 63, 64, 65, 128, 200}) {
+    INFO(n);
+    const Tensor r = numbers({n, n}, -1, 1, 4), weights = numbers({n, n}, -1, 1, 5);
+    const Tensor a = matmul(r, transpose(r)) / static_cast<double>(n) + eye(n);
+    const auto cost = [&](const Tensor& x) { return sum(weights * cholesky(x)); };
+    Tensor by_operations;
+    {
+      const Tape tape;
+      by_operations = gradient(cost, a);  // recorded, so that it may be differentiated again
+    }
+    REQUIRE_CLOSE(gradient(cost, a), by_operations, 0, 1e-12);
+    const Tensor a32 = cast(a, DType::float32), w32 = cast(weights, DType::float32);
+    const Tensor in_single = gradient([&](const Tensor& x) { return sum(w32 * cholesky(x)); }, a32);
+    REQUIRE_CLOSE(cast(in_single, DType::float64), by_operations, 0, 1e-4);
+  }
+}
+
 TEST_CASE("linear algebra of nothing", "[linear_algebra]") {
   const Tensor a = zeros({0, 0});
   CHECK(solve(a, zeros({0})).shape() == Shape{0});
