@@ -3,6 +3,8 @@
 #include "autograd/kernels/others.hpp"
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
 
 #include "autograd/kernels/reduce.hpp"
 #include "autograd/kernels/runs.hpp"
@@ -20,29 +22,48 @@ void put(T* to, const Batch<T>& x, std::int64_t count) {
     store_first(to, x, count);
 }
 
-// One row: lane by lane, each lane's result then times the products of the other lanes.
+// Lane by lane the product of all other lanes, times `others`.
+template <std::size_t by, class T>
+Batch<T> other_lanes(const Batch<T>& groups, const Batch<T>& others) {
+  if constexpr (by == Batch<T>::size) {
+    return others;
+  } else {
+    const Batch<T> neighbours = exchanged<by>(groups);
+    return other_lanes<2 * by>(groups * neighbours, others * neighbours);
+  }
+}
+
+// One row, as four chains of batches, each lane by lane; then times what the other chains and lanes
+// come to. May write up to `room` elements.
 template <class T>
-void others_in_row(std::int64_t n, const T* in, T y, T* out) {
+void others_in_row(std::int64_t n, const T* in, T y, T* out, std::int64_t room) {
   using V = Batch<T>;
-  constexpr std::int64_t side = lanes<T>;
+  constexpr std::int64_t side = lanes<T>, chains = 4, step = chains * side;
   const V one(T(1));
-  const auto at = [&](std::int64_t i) { return first_or(load(in + i), n - i, one); };
-  V before = one;
-  for (std::int64_t i = 0; i < n; i += side) {
-    put(out + i, before, n - i);
-    before *= at(i);
-  }
-  alignas(64) T lane[V::size], factor[V::size];
-  before.store_aligned(lane);
-  T run = y;
-  for (std::size_t k = 0; k < V::size; run *= lane[k++]) factor[k] = run;
-  run = 1;
-  for (std::size_t k = V::size; k-- > 0; run *= lane[k]) factor[k] *= run;
-  V after = V::load_aligned(factor);
-  for (std::int64_t i = (n - 1) / side * side; i >= 0; i -= side) {
-    put(out + i, load(out + i) * after, n - i);
-    after *= at(i);
-  }
+  std::array<V, chains> run{one, one, one, one};
+  const auto each = [&](std::int64_t i, const auto& f) {
+    if (i + step <= n)
+      for (std::int64_t k = 0; k < chains; ++k)
+        f(run[static_cast<std::size_t>(k)], i + k * side, load(in + i + k * side));
+    else
+      for (std::int64_t k = 0; k < chains; ++k)
+        if (const std::int64_t at = i + k * side; at < n)
+          f(run[static_cast<std::size_t>(k)], at, first_or(load(in + at), n - at, one));
+  };
+  const auto forward = [&](V& before, std::int64_t at, const V& x) {
+    put(out + at, before, room - at);
+    before *= x;
+  };
+  const auto back = [&](V& after, std::int64_t at, const V& x) {
+    put(out + at, load(out + at) * after, room - at);
+    after *= x;
+  };
+  for (std::int64_t i = 0; i < n; i += step) each(i, forward);
+  const V low = run[0] * run[1], high = run[2] * run[3];
+  const V others = other_lanes<1>(low * high, V(y));
+  run = {run[1] * high * others, run[0] * high * others, run[3] * low * others,
+         run[2] * low * others};
+  for (std::int64_t i = (n - 1) / step * step; i >= 0; i -= step) each(i, back);
 }
 
 template <class T>
@@ -68,22 +89,49 @@ void others_in_short_rows(std::int64_t rows, std::int64_t count, const T* in, co
 // Columns that fit a tile, of rows that are `inner` elements apart.
 constexpr std::int64_t tile = 1024;
 
+// Of the products on the way there only every fourth row's stay in the result; the way back finds
+// those between again, so that less goes through the memory.
 template <class T>
 void others_in_columns(std::int64_t count, std::int64_t inner, std::int64_t width, const T* in,
                        const T* y, T* out) {
+  using V = Batch<T>;
+  constexpr std::int64_t group = 4;
   alignas(64) T run[tile];
-  const auto step = [&](std::int64_t r, bool back) {
+  // f(batch of `run`, place in the rows from r on, columns left) for each batch of the tile.
+  const auto columns = [&](std::int64_t r, const auto& f) {
     for (std::int64_t i = 0; i < width; i += lanes<T>) {
-      T* const to = out + r * inner + i;
-      const Batch<T> factor = load(run + i);
-      put(to, back ? load(to) * factor : factor, width - i);
-      store(run + i, factor * load(in + r * inner + i));
+      V factor = load(run + i);
+      f(factor, r * inner + i, width - i);
+      store(run + i, factor);
     }
   };
   std::fill_n(run, tile, T(1));
-  for (std::int64_t r = 0; r < count; ++r) step(r, false);
+  const std::int64_t last = (count - 1) / group * group;
+  for (std::int64_t r = 0; r <= last; r += group)
+    columns(r, [&](V& before, std::int64_t at, std::int64_t left) {
+      put(out + at, before, left);
+      if (r < last)
+        for (std::int64_t k = 0; k < group; ++k) before *= load(in + at + k * inner);
+    });
   std::copy_n(y, width, run);
-  for (std::int64_t r = count; r-- > 0;) step(r, true);
+  const auto back = [&](auto rows, std::int64_t r) {
+    columns(r, [&](V& after, std::int64_t at, std::int64_t left) {
+      std::array<V, group> before{load(out + at)}, x;
+      for (std::int64_t k = 0; k < rows; ++k) {
+        const auto here = static_cast<std::size_t>(k);
+        x[here] = load(in + at + k * inner);
+        if (k + 1 < rows) before[here + 1] = before[here] * x[here];
+      }
+      for (std::int64_t k = rows; k-- > 0;) {
+        const auto here = static_cast<std::size_t>(k);
+        put(out + at + k * inner, before[here] * after, left);
+        after *= x[here];
+      }
+    });
+  };
+  back(count - last, last);
+  for (std::int64_t r = last; r > 0; r -= group)
+    back(std::integral_constant<std::int64_t, group>(), r - group);
 }
 
 }  // namespace
@@ -124,11 +172,13 @@ void products_of_others(std::int64_t outer, std::int64_t count, std::int64_t inn
   const std::int64_t tiles = (inner + tile - 1) / tile;
   for_ranges(parts * tiles, grain(std::min(most, count) * std::min(inner, tile)),
              [&](std::int64_t i, std::int64_t end) {
+               // What is written behind a row, its successor overwrites.
+               const std::int64_t past = end < parts ? place(end) : outer * count + lanes<T>;
                for (; i < end; ++i) {
                  const std::int64_t k = i / tiles, column = i % tiles * tile;
                  const std::int64_t at = place(k) + column;
                  if (inner == 1)
-                   others_in_row(length(k), in + at, y[k], out + at);
+                   others_in_row(length(k), in + at, y[k], out + at, past - at);
                  else
                    others_in_columns(length(k), inner, std::min(tile, inner - column), in + at,
                                      y + k * inner + column, out + at);

@@ -149,6 +149,16 @@ Batch<T> interleaved(const Batch<T>& a, const Batch<T>& b) {
   (typename Lanes<T>::Places());
 }
 
+/// Each lane in the place of its neighbour: those whose number differs by `by`, a power of 2.
+template <std::size_t by, class T>
+Batch<T> exchanged(const Batch<T>& x) {
+  const auto vector = std::bit_cast<typename Lanes<T>::Vector>(x);
+  return [&]<std::size_t... k>(std::index_sequence<k...>) {
+    return std::bit_cast<Batch<T>>(__builtin_shufflevector(vector, vector, (k ^ by)...));
+  }
+  (typename Lanes<T>::Places());
+}
+
 /// A square of as many rows as a batch has elements.
 template <class T>
 using Square = std::array<Batch<T>, Batch<T>::size>;
