@@ -137,7 +137,7 @@ Finding describe_constant(double c, const Context& context);
 /// c, as a ratio of small whole numbers if it is one.
 std::string ratio_text(double c, double fit);
 /// A number for people: "nan" whatever its sign.
-std::string number_text(double value);
+std::string number_text(double value, int digits = 6);
 
 // report.cpp -------------------------------------------------------------------------------------
 

@@ -290,7 +290,7 @@ class Backprop {
   /// In the first layer that parts: a bias shows δ itself (BP3), a weight δ aᵀ (BP4).
   std::string hint(const BackpropComparison& report) const {
     bool bias_right = false, bias_wrong = false, weight_wrong = false, first = true;
-    bool explained = true;
+    bool explained = true, more_wrong = false;
     for (const auto& row : report.rows) {
       if (!row.given) continue;
       if (layer_of(row.name) == report.layer) {
@@ -300,6 +300,8 @@ class Backprop {
         weight_wrong |= row.shape.size() == 2 && !row.passed;
       } else if (!bias_wrong && !weight_wrong) {
         first = false;
+      } else {
+        more_wrong = more_wrong || (!row.passed && row.explanation.empty());
       }
     }
     if (bias_right && weight_wrong)
@@ -309,6 +311,9 @@ class Backprop {
       return first ? "look at the error of this layer, δ^L (BP1)"
                    : "all layers behind it are right; look at the step to the error δ^l of this one"
                      " (BP2)";
+    if (explained && more_wrong)
+      return "the errors of the layers before this one are computed from its own; correct that,"
+             " and look again";
     return "";
   }
 

@@ -1,5 +1,6 @@
 // From differing numbers to a verdict in words.
 #include <algorithm>
+#include <iomanip>
 #include <set>
 
 #include "autograd/gradcheck/check.hpp"
@@ -30,7 +31,9 @@ std::pair<int, int> ratio_of(double c, int limit, double fit) {
 
 }  // namespace
 
-std::string number_text(double value) { return std::isnan(value) ? "nan" : text(value); }
+std::string number_text(double value, int digits) {
+  return std::isnan(value) ? "nan" : text(std::setprecision(digits), value);
+}
 
 std::string ratio_text(double c, double fit) {
   const auto [p, q] = ratio_of(std::abs(c), 2000, fit);

@@ -3,6 +3,7 @@
 #include <iomanip>
 #include <ostream>
 #include <sstream>
+#include <utility>
 
 #include "autograd/gradcheck/check.hpp"
 
@@ -52,35 +53,32 @@ std::ostream& operator<<(std::ostream& stream, Verdict verdict) {
 
 // Nothing is torn apart that stands in short brackets, such as a shape.
 std::string check::wrapped(const std::string& words, std::size_t indent) {
+  constexpr std::size_t width = 80, short_bracket = 24;
   const auto columns = [](std::string_view part) {
     return static_cast<std::size_t>(std::count_if(
         part.begin(), part.end(), [](char c) { return (c & 0xc0) != 0x80; }));  // UTF-8
   };
-  constexpr std::size_t width = 80, short_bracket = 24;
+  const auto count = [](const std::string& part, char c) {
+    return std::count(part.begin(), part.end(), c);
+  };
   std::string result;
-  std::size_t used = width, open = 0;
   std::istringstream lines(words);
   for (std::string line; std::getline(lines, line);) {
-    std::istringstream stream(line);
-    used = width;  // a new one
-    for (std::string word, part; stream >> part;) {
-      word += word.empty() ? part : ' ' + part;
-      open += static_cast<std::size_t>(std::count(part.begin(), part.end(), '('));
-      open -= std::min(open, static_cast<std::size_t>(std::count(part.begin(), part.end(), ')')));
-      if (open > 0 && columns(word) < short_bracket && stream.rdbuf()->in_avail() > 0) continue;
-      open = 0;
-      const std::size_t length = columns(word);
-      if (used + 1 + length > width) {
-        result += '\n' + std::string(indent, ' ');
-        used = indent;
-      } else {
-        result += ' ';
-        ++used;
-      }
+    std::size_t used = width;  // the first word begins a line
+    const auto put = [&](const std::string& word) {
+      const bool fits = used + 1 + columns(word) <= width;
+      result += fits ? " " : '\n' + std::string(indent, ' ');
       result += word;
-      used += length;
-      word.clear();
+      used = (fits ? used + 1 : indent) + columns(word);
+    };
+    std::istringstream parts(line);
+    std::string word;
+    for (std::string part; parts >> part;) {
+      word += word.empty() ? part : ' ' + part;
+      if (count(word, '(') > count(word, ')') && columns(word) < short_bracket) continue;
+      put(std::exchange(word, {}));
     }
+    if (!word.empty()) put(word);
   }
   return result;
 }
@@ -107,13 +105,16 @@ void write_sweep(std::ostream& stream, const GradCheck::Input& input) {
     else if (!(s->error <= 4 * input.uncertainty))
       limit = s < best ? "truncation" : "rounding";
     stream << "\n    " << std::left << std::setw(12) << text(std::setprecision(3), s->step)
-           << std::setw(16) << text(std::setprecision(9), number_text(s->numeric));
+           << std::setw(16) << number_text(s->numeric, 9);
     if (*limit)
       stream << std::setw(12) << text(std::setprecision(2), s->error) << limit;
     else
       stream << text(std::setprecision(2), s->error);
   }
-  stream << "\n    they settle to " << text(std::setprecision(2), input.uncertainty);
+  if (std::isfinite(input.uncertainty))
+    stream << "\n    they settle to " << text(std::setprecision(2), input.uncertainty);
+  else
+    stream << "\n    they do not settle";
 }
 
 void write_input(std::ostream& stream, const GradCheck::Input& input, const char* analytic) {
@@ -156,7 +157,9 @@ std::ostream& operator<<(std::ostream& stream, const GradCheck& report) {
   if (!report.second.empty()) stream << "\n second derivatives";
   for (const GradCheck::Input& input : report.second) write(input);
   if (const auto& op = report.first_wrong) {
-    stream << "\n first wrong operation: ";
+    // Where the operation itself is not finite its rule is not to blame.
+    const bool computes = op->rule == "jvp" || std::isfinite(op->input.numeric);
+    stream << (computes ? "\n first wrong operation: " : "\n first operation that is not finite: ");
     write_operation(stream, *op);
     stream << ", tried alone";
     if (op->rule == "vjp")

@@ -26,6 +26,7 @@ TEST_CASE("checks take tensors, parameters and options behind them", "[gradcheck
   passes(gradcheck(f1, w), 1, false);
   passes(gradcheck(f1, refs[0]), 1, false);
   passes(gradcheck(f1, w, {.relative = 1e-4}), 1, false);
+  passes(gradcheck(f1, 2.0), 1, false);
   passes(gradcheck(f2, x, w), 2, false);
   passes(gradcheck(f2, x, y, {.relative = 1e-4}), 2, false);
   passes(gradcheck(f3, x, y, w, loose), 3, false);
