@@ -31,6 +31,8 @@ Problem problem_of(std::function<Tensor(const Tensors&)> f);
 /// The sum of all first derivatives, each times its direction.
 Problem derivative_of(const Problem& p, const Tensors& directions);
 double value_of(const Problem& p, const Tensors& x);
+/// The same at a step from where it is checked; NaN if the function refuses that (ValueError).
+double value_near(const Problem& p, const Tensors& x);
 /// What the tape says.
 struct Taped {
   double value = 0;   // of the recorded call
@@ -116,7 +118,7 @@ struct Context {
   double fit = 1e-5;
   /// The n of d(uⁿ) may be forgotten.
   bool has_powers = true;
-  /// The function acts on each element alone: it has no mean in it.
+  /// The function acts on each element alone: there is no sum in it.
   bool elementwise = false;
 };
 struct Finding {

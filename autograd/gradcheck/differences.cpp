@@ -1,7 +1,5 @@
 // Central differences, over a sweep of steps, and their comparison with a gradient.
 #include <algorithm>
-#include <array>
-#include <utility>
 
 #include "autograd/gradcheck/check.hpp"
 #include "autograd/ops.hpp"
@@ -86,29 +84,35 @@ Tensor random_direction(const Tensor& x, std::size_t number) {
   return size * sign(random_uniform(x.shape(), Key{number}.fold("side"), x.dtype(), -1, 1));
 }
 
-// Over tiny steps a function is straight, and its second differences are those of its rounding
-// (R. W. Hamming, Introduction to Applied Numerical Analysis, 1971). Their median does not see a
-// kink or a jump.
+// Sixth differences over small steps are those of what rounds, for the function itself is a
+// polynomial there (R. W. Hamming, Introduction to Applied Numerical Analysis, 1971). Their median
+// does not see a kink or a jump. What is rounded on the way to a small value is taken to be 1.
 double noise_of(const Problem& p, const Tensors& x) {
   const NoRecording scope;
-  const double rounding = p.rounding * std::abs(value_of(p, x));
   Tensors directions;
   for (std::size_t i = 0; i < x.size(); ++i)
     directions.push_back(random_direction(x[i], i) * maximum(abs(x[i]), 1));
-  std::array<double, 9> values{};
-  for (std::size_t k = 0; k < values.size(); ++k) {
+  constexpr std::size_t points = 17, order = 6;
+  constexpr double rounded = 20;  // what sixth differences make of errors of the size 1
+  std::vector<double> values;
+  for (std::size_t k = 0; k < points; ++k) {
+    const double change = 5e-4 * (static_cast<double>(k) - points / 2);
     Tensors changed = x;
-    for (std::size_t i = 0; i < x.size(); ++i)
-      changed[i] = x[i] + (static_cast<double>(k) - 4) * 1e-9 * directions[i];
-    values[k] = value_of(p, changed);
+    for (std::size_t i = 0; i < x.size(); ++i) changed[i] = x[i] + change * directions[i];
+    values.push_back(value_near(p, changed));
   }
-  std::array<double, values.size() - 2> bends{};
-  for (std::size_t k = 0; k < bends.size(); ++k)
-    bends[k] = std::abs(values[k] - 2 * values[k + 1] + values[k + 2]);
-  for (const double bend : bends)
-    if (!std::isfinite(bend)) return rounding;
-  std::nth_element(bends.begin(), bends.begin() + bends.size() / 2, bends.end());
-  return std::max(rounding, bends[bends.size() / 2]);
+  const double rounding = p.rounding * std::max(1.0, std::abs(values[points / 2]));
+  for (std::size_t k = 0; k < order; ++k) {
+    for (std::size_t i = 0; i + 1 < values.size(); ++i) values[i] = values[i + 1] - values[i];
+    values.pop_back();
+  }
+  for (double& v : values) {
+    if (!std::isfinite(v)) return rounding;
+    v = std::abs(v);
+  }
+  const auto median = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), median, values.end());
+  return std::max(rounding, *median / rounded);
 }
 
 Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tensor& gradient,
@@ -123,12 +127,12 @@ Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tens
   const auto line = [&](std::int64_t e) -> Line {
     return [&, e](double change) {
       changed[k] = moved(x[k], e, change);
-      return value_of(p, changed);
+      return value_near(p, changed);
     };
   };
   const double scale = largest_finite(gradient);
-  double noise = p.rounding * std::abs(value_of(p, x));
-  bool measured = false;  // it may be more
+  const double rounding = p.rounding * std::abs(value_of(p, x));
+  std::optional<double> noise;  // no less, and measured where it matters
   /// The error as a share of what is allowed.
   const auto share_of = [&](double analytic, const Estimate& estimate) {
     const double error = std::abs(analytic - estimate.value);
@@ -136,7 +140,8 @@ Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tens
     const double larger = std::max(std::abs(analytic), std::abs(estimate.value));
     const double share =
         error / (options.absolute + options.relative * (larger + 0.01 * scale) +
-                 std::min(most_excused, 10 * (estimate.uncertainty + noise / estimate.step)));
+                 std::min(most_excused,
+                          10 * (estimate.uncertainty + noise.value_or(rounding) / estimate.step)));
     return std::isnan(share) ? INFINITY : share;
   };
   double worst_share = -1, worst_step = 0;
@@ -148,8 +153,8 @@ Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tens
     double share = share_of(analytic, estimate);
     std::optional<Kink> kink;
     if (share > 1) {
-      if (!std::exchange(measured, true)) noise = noise_of(p, x);
-      estimate = settle(line(e), step, noise);
+      if (!noise) noise = noise_of(p, x);
+      estimate = settle(line(e), step, rounding);
       share = share_of(analytic, estimate);
       if (share > 1) kink = kink_of(line(e), step);
     }
@@ -169,7 +174,7 @@ Comparison compare(const Problem& p, const Tensors& x, std::size_t k, const Tens
   }
   if (worst < 0) return c;
   GradCheck::Input& w = c.worst;
-  Estimate estimate = settle(line(worst), worst_step, noise);
+  Estimate estimate = settle(line(worst), worst_step, rounding);
   w.index = unravel_index(worst, x[k].shape());
   w.error = std::abs(w.analytic - w.numeric);
   const double largest = std::max(std::abs(w.analytic), std::abs(w.numeric));
@@ -192,17 +197,17 @@ bool agree_along(const Problem& p, const Tensors& x, const Tensors& gradients, d
   const Line line = [&](double change) {
     Tensors changed = x;
     for (std::size_t i = 0; i < x.size(); ++i) changed[i] = x[i] + change * directions[i];
-    return value_of(p, changed);
+    return value_near(p, changed);
   };
   const auto close = [&](double numeric, double slack) {
     return std::abs(analytic - numeric) <=
            relative * std::max(magnitude, std::abs(numeric)) + slack;
   };
   if (close(difference(line, 1e-3), 0)) return true;
-  const double noise = noise_of(p, x);
-  const Estimate estimate = settle(line, 1e-3, noise);
-  return close(estimate.value,
-               2 * estimate.uncertainty + std::min(0.1 * most_excused, 10 * noise / estimate.step));
+  const Estimate estimate = settle(line, 1e-3, p.rounding * std::abs(line(0)));
+  return close(
+      estimate.value,
+      2 * estimate.uncertainty + std::min(0.1 * most_excused, 10 * noise_of(p, x) / estimate.step));
 }
 
 }  // namespace xg::check

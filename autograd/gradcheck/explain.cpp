@@ -73,19 +73,17 @@ Finding describe_constant(double c, const Context& context) {
     const std::string m_is = text("m = ", extent, " is ", whose);
     if (is(m))
       reasons.push_back(text("it is the 1/m of a mean over m examples: ", m_is));
-    else if (is(1 / m))
+    else if (is(1 / m) && !context.elementwise)
       reasons.push_back(
           text("it undoes a 1/m, of a mean taken where a sum is meant or taken twice: ", m_is));
     else if (is(2 * m))
       reasons.push_back(text("it is the 1/(2m) of a cost such as 1/(2m) Σ‖a − y‖²: ", m_is));
   };
-  if (!context.elementwise) {
-    for (const auto& [what, shape] : context.shapes)
-      for (std::size_t axis = 0; shape.size() > 1 && axis < shape.size(); ++axis)
-        try_extent(shape[axis], text("the extent of axis ", axis, " of ", what, ' ', shape));
-    for (const auto& [what, shape] : context.shapes)
-      try_extent(element_count(shape), text("the number of elements of ", what, ' ', shape));
-  }
+  for (const auto& [what, shape] : context.shapes)
+    for (std::size_t axis = 0; shape.size() > 1 && axis < shape.size(); ++axis)
+      try_extent(shape[axis], text("the extent of axis ", axis, " of ", what, ' ', shape));
+  for (const auto& [what, shape] : context.shapes)
+    try_extent(element_count(shape), text("the number of elements of ", what, ' ', shape));
   const char* const powers[] = {"u²", "u³", "u⁴", "u⁵", "u⁶", "u⁷", "u⁸", "u⁹"};
   for (int n = 3; n <= 9 && context.has_powers; ++n)
     if (is(1. / n))

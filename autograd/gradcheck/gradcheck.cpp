@@ -43,6 +43,14 @@ double value_of(const Problem& p, const Tensors& x) {
   return p.call(p.set(x)).item();
 }
 
+double value_near(const Problem& p, const Tensors& x) {
+  try {
+    return value_of(p, x);
+  } catch (const ValueError&) {  // such as a matrix that is not positive definite there
+    return NAN;
+  }
+}
+
 Taped taped_of(const Problem& p, const Tensors& x) {
   const detail::Trace trace;
   const Tensors v = p.set(x);

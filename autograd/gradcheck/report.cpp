@@ -94,7 +94,8 @@ void write_sweep(std::ostream& stream, const GradCheck::Input& input) {
                        });
   if (std::none_of(input.sweep.begin(), input.sweep.end(),
                    [](const GradCheck::Step& s) { return std::isfinite(s.numeric); })) {
-    stream << "\n    the differences are " << number_text(input.numeric) << " with every step";
+    stream << "\n    the differences are " << number_text(input.numeric)
+           << " with every step, or the function refuses it";
     return;
   }
   stream << "\n    step        differences     off by      limited by";

@@ -152,6 +152,18 @@ TEST_CASE("small gradients are checked like large ones", "[gradcheck]") {
   CHECK(gradcheck([](const Tensor& v) { return sum(cos(v)) + 100; }, zeros({3})));
 }
 
+TEST_CASE("steps to where the function refuses its input are left out", "[gradcheck]") {
+  const auto root = [](const Tensor& v) { return cholesky(Tensor{{1.0, 0.0}, {0.0, 1.0}} * v); };
+  CHECK(gradcheck([&](const Tensor& v) { return sum(root(v)); }, Tensor(0.0015)));
+  const auto wrong =
+      custom_gradient(root, [](const Tensor& g, const Tensor&, const Tensor&) { return sum(g); });
+  const GradCheck report = gradcheck([&](const Tensor& v) { return sum(wrong(v)); }, Tensor(0.05));
+  INFO(report);
+  CHECK_FALSE(report);
+  CHECK(report.inputs[0].numeric == Approx(1 / std::sqrt(0.05)));
+  CHECK(has(report, "0.064 nan nan not finite"));
+}
+
 TEST_CASE("reports on numbers that are none", "[gradcheck]") {
   const auto f = [](const Tensor& v) { return sum(sqrt(v)); };
   const GradCheck report = gradcheck(f, Tensor{-1.0, 4.0});
