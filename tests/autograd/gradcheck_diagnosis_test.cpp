@@ -78,6 +78,16 @@ TEST_CASE("what does not change at all has no missing factor", "[gradcheck]") {
             " not zero"));
 }
 
+TEST_CASE("a factor of nearly 1 is not said to be missing", "[gradcheck]") {
+  const auto f = with_slope([](const Tensor& v) { return sin(v); },
+                            [](const Tensor& v) { return cos(v) * (1 + 4e-6); });
+  const GradCheck report =
+      gradcheck([&](const Tensor& v) { return sum(f(v)); }, numbers({4, 3}, 0.5, 1.5));
+  INFO(report);
+  CHECK(report.verdict == Verdict::wrong);
+  CHECK_FALSE(has(report, "a factor 1 is missing"));
+}
+
 TEST_CASE("a function that does something else while a tape records", "[gradcheck]") {
   const Tensor x = numbers({4, 3}, 0.5, 1.5);
   const auto dropout = [](const Tensor& v) {
