@@ -4,6 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/softmax.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/elementwise.hpp"
 #include "autograd/ops/grouped.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -100,7 +101,7 @@ struct Softmax : Normalised<Softmax> {
   // The Jacobian diag(y) − y yᵀ is symmetric.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
     const Tensor& y = r.output();
-    return y * (g - sum(g * y, axes, true));
+    return product_unless_zero(g - sum(product_unless_zero(g, y), axes, true), y);
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
 };
@@ -122,10 +123,10 @@ struct LogSoftmax : Normalised<LogSoftmax> {
     return shifted - log(sum(exp(shifted), axes, true));
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
-    return g - exp(r.output()) * sum(g, axes, true);
+    return g - product_unless_zero(sum(g, axes, true), exp(r.output()));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return t - sum(exp(r.output()) * t, axes, true);
+    return t - sum(product_unless_zero(t, exp(r.output())), axes, true);
   }
 };
 
