@@ -2,11 +2,13 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace xg {
 
@@ -78,16 +80,22 @@ namespace detail {
 /// Whether a place in the code is known, and not one within the library itself.
 bool is_users_place(std::string_view file, unsigned line) noexcept;
 
-/// Concatenates everything that can be streamed.
+/// Concatenates everything that can be streamed. NaN is "nan", whatever its sign.
 template <class... Parts>
 std::string text(const Parts&... parts) {
   std::ostringstream stream;
-  (stream << ... << parts);
+  const auto put = [&](const auto& part) {
+    if constexpr (std::is_floating_point_v<std::decay_t<decltype(part)>>)
+      if (std::isnan(part)) return void(stream << "nan");
+    stream << part;
+  };
+  (put(parts), ...);
   return stream.str();
 }
 
 /// The shortest text that reads back as the same number.
 inline std::string digits(double value) {
+  if (std::isnan(value)) return "nan";
   char buffer[32];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
 }

@@ -53,11 +53,13 @@ void Tape::clear() {
     throw TapeError(
         "[Tape] clear was called on another thread than the one on which the tape was made");
   memory_->clear();
+  if (anomalies_) anomalies_->forget(0);
   serial_ = detail::unique_id();
   growth_ = {};
 }
 
 Tape* Tape::recording() noexcept { return recorder; }
+Tape* Tape::newest() noexcept { return innermost; }
 Tape* Tape::exchange_recording(Tape* tape) noexcept { return std::exchange(recorder, tape); }
 NoRecording::NoRecording() noexcept : suspended_(std::exchange(recorder, nullptr)) {}
 NoRecording::~NoRecording() { recorder = suspended_; }
@@ -118,7 +120,7 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
   if (keeps & static_cast<std::uint32_t>(Keep::output))
     TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
   TensorAccess::set_identity(output, serial_, index);
-  if (anomalies_) anomalies_->forward(index, op.name, inputs, output, place);
+  if (anomalies_) anomalies_->forward(*this, index, inputs, output, place);
   if (forward_) carry(inputs, output);
 }
 

@@ -139,9 +139,10 @@ Tensor Trace::variable(const Tensor& x) const {
   return reshape(own_ ? detach(x) : x, x.shape());
 }
 
-std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs) const {
+std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs,
+                                    std::string_view caller) const {
   const Pass pass(*this);
-  if (recorded(y) || y.size() != 1) return gradient_of_call(y, xs);
+  if (recorded(y) || y.size() != 1) return gradient_of_call(y, xs, caller);
   std::vector<Tensor> zero;
   for (const Tensor& x : xs) zero.push_back(zeros_like(x));
   return zero;
@@ -233,11 +234,12 @@ std::vector<Tensor> Trace::jvp(std::span<const Tensor> ys, std::span<const Tenso
   return result;
 }
 
-ValueAndDerivatives value_and_gradient(const Call& call) {
+ValueAndDerivatives value_and_gradient(const Call& call, std::string_view caller) {
+  require_floating_arguments(caller, call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
   const Tensor y = call.f(x);
-  std::vector<Tensor> g = trace.gradient(y, x);
+  std::vector<Tensor> g = trace.gradient(y, x, caller);
   return {trace.result(y), std::move(g)};
 }
 
@@ -261,12 +263,12 @@ std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint) {
   return trace.vjp(y, x, adjoint);
 }
 
-std::vector<Tensor> jacobian(const Call& call) {
-  require_floating_arguments("jacobian", call.x);
+std::vector<Tensor> jacobian(const Call& call, std::string_view caller) {
+  require_floating_arguments(caller, call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
   const Tensor y = call.f(x);
-  require_floating_result("jacobian", y);
+  require_floating_result(caller, y);
   return trace.jacobian(y, x);
 }
 
@@ -275,15 +277,16 @@ std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents) {
   Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
   trace.go_forward("hvp", x, tangents);
-  const std::vector<Tensor> g = value_and_gradient({call.f, x, call.of_parameters}).derivatives;
+  const std::vector<Tensor> g =
+      value_and_gradient({call.f, x, call.of_parameters}, "hvp").derivatives;
   return trace.jvp(g, x, tangents);
 }
 
 Tensor hessian(const Call& call) {
   const auto gradient = [&](std::span<const Tensor> x) -> Tensor {
-    return value_and_gradient({call.f, x}).derivatives[0];
+    return value_and_gradient({call.f, x}, "hessian").derivatives[0];
   };
-  return jacobian({gradient, call.x})[0];  // forward: it is square
+  return jacobian({gradient, call.x}, "hessian")[0];  // forward: it is square
 }
 
 }  // namespace detail
