@@ -23,9 +23,16 @@ std::atomic<int> watchers{0};
 
 // A derivative rule at work on this thread.
 struct RuleAtWork {
-  std::string where;        // "in the derivative of [sqrt], recorded at ..."
+  const detail::AnomalyCheck& check;
+  std::size_t node;
+  std::string_view operation;
   const Tensor& given;      // an adjoint or tangent
   const RuleAtWork* outer;  // which called it
+
+  // "in the derivative of [sqrt], recorded at ..."
+  std::string where() const {
+    return detail::text("\n  in the derivative of [", operation, "]", check.origin(node));
+  }
 };
 thread_local const RuleAtWork* at_work = nullptr;
 
@@ -104,10 +111,9 @@ void AnomalyCheck::forward(const Tape& tape, std::size_t node, Inputs inputs, co
                            SourceLocation place) {
   const Node& made = TapeReader::memory(tape).nodes[node];
   origins_.resize(node);  // tensors from outside have none
-  std::string& origin = origins_.emplace_back();
-  if (at_work) {
-    origin = at_work->where;
-  } else {
+  const std::string rule = at_work ? at_work->where() : "";
+  std::string& origin = origins_.emplace_back(rule);
+  if (!at_work) {
     if (is_users_place(place.file_name(), place.line()))
       origin = text(", recorded at ", place.file_name(), ':', place.line());
     if (const std::string path = Scope::path(); !path.empty()) origin += "\n  in " + path;
@@ -124,43 +130,42 @@ void AnomalyCheck::forward(const Tape& tape, std::size_t node, Inputs inputs, co
   std::string what = text("[", made.op->name, "] gave ", describe(*found, output));
   for (std::size_t i = 0; i < inputs.size(); ++i)
     what += text("; input ", i, " ", range(inputs[i]));
-  throw AnomalyError(what + (at_work ? at_work->where : ""));
+  throw AnomalyError(what + rule);
 }
 
-Tensor AnomalyCheck::look_behind(std::size_t node, std::string_view operation,
-                                 const std::string& found, const char* given_name,
-                                 const Tensor& given, FunctionRef<Tensor()> rule) {
-  const std::string from = origin(node);
+Tensor AnomalyCheck::look_behind(const Words& words, std::size_t node, std::string_view operation,
+                                 std::size_t input, const Tensor& given,
+                                 FunctionRef<Tensor()> rule) {
   const auto result = [&] {
-    const RuleAtWork now{text("\n  in the derivative of [", operation, "]", from), given, at_work};
-    at_work = &now;
+    const RuleAtWork now{*this, node, operation, given, at_work};
     const struct Restore {
       const RuleAtWork* outer;
       ~Restore() { at_work = outer; }
-    } restore{now.outer};
+    } restore{std::exchange(at_work, &now)};
     return rule();
   }();
   const auto check = [&](const char* of, const Tensor& x) {
     if (const auto bad = anomaly(x))
-      throw AnomalyError(text("[", operation, "] ", of, found, " is ", describe(*bad, x), "; ",
-                              given_name, " is ", range(given), from));
+      throw AnomalyError(text("[", operation, "] the ", of, words.result, input, " is ",
+                              describe(*bad, x), "; the ", words.given, " is ", range(given),
+                              origin(node)));
   };
-  check("the ", result);
+  check("", result);
   if (result.defined() && Dual::active())
-    check("the tangent of the ", Dual::tangent(*Tape::recording(), result));
+    check("tangent of the ", Dual::tangent(*Tape::recording(), result));
   return result;
 }
 
 Tensor AnomalyCheck::backward(std::size_t node, std::string_view operation, std::size_t input,
                               const Tensor& adjoint, FunctionRef<Tensor()> rule) {
-  return look_behind(node, operation, text("gradient of input ", input),
-                     "the adjoint of the output", adjoint, rule);
+  return look_behind({"gradient of input ", "adjoint of the output"}, node, operation, input,
+                     adjoint, rule);
 }
 
 Tensor AnomalyCheck::tangent(std::size_t node, std::string_view operation, std::size_t input,
                              const Tensor& tangent, FunctionRef<Tensor()> rule) {
-  return look_behind(node, operation, text("change of the output by input ", input),
-                     "the tangent of the input", tangent, rule);
+  return look_behind({"change of the output by input ", "tangent of the input"}, node, operation,
+                     input, tangent, rule);
 }
 
 void AnomalyCheck::adjoint(std::size_t node, const Tensor& sum) const {

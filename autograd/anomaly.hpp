@@ -58,17 +58,20 @@ class AnomalyCheck {
 
   /// The nodes from `first` on are no more.
   void forget(std::size_t first);
-
- private:
+  /// ", recorded at model.cpp:17\n  in Classifier.hidden", or what is known of it.
   std::string origin(std::size_t node) const {
     return node < origins_.size() ? origins_[node] : "";
   }
-  /// What `rule` gives; `found` and `given` are words for that and for what it was given.
-  Tensor look_behind(std::size_t node, std::string_view operation, const std::string& found,
-                     const char* given_name, const Tensor& given, FunctionRef<Tensor()> rule);
 
-  std::vector<std::string>
-      origins_;  // by node: ", recorded at model.cpp:17\n  in Classifier.hidden"
+ private:
+  /// What a rule gives, and what it is given.
+  struct Words {
+    const char *result, *given;
+  };
+  Tensor look_behind(const Words& words, std::size_t node, std::string_view operation,
+                     std::size_t input, const Tensor& given, FunctionRef<Tensor()> rule);
+
+  std::vector<std::string> origins_;  // by node
 };
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
@@ -25,11 +26,13 @@ class Error : public std::runtime_error {
   }
 
   /// Adds the scopes of this thread and "at file:line", each if it is known and was not added yet.
-  /// A place within the library itself is not.
-  void add_context(const char* file, unsigned line);
+  /// A place within the library itself is not. What ran out of memory was `operation`, if it is
+  /// given.
+  void add_context(const char* file, unsigned line, std::string_view operation = {});
 
  private:
   std::optional<std::runtime_error> context_;  // the text with what was added: copies cannot fail
+  std::size_t said_ = 0;                       // of that, the length before place and scope
   bool has_place_ = false, has_scope_ = false;
 };
 

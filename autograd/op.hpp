@@ -288,7 +288,7 @@ Tensor apply(const O& op, Inputs inputs, SourceLocation place) {
       tape->record(detail::op_table<O>, &op, inputs, output, place);
     return output;
   } catch (Error& error) {
-    error.add_context(place.file_name(), place.line());
+    error.add_context(place.file_name(), place.line(), O::name);
     throw;
   }
 }

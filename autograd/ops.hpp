@@ -192,15 +192,20 @@ Tensor cast(Operand x, DType dtype);
 // Making tensors -------------------------------------------------------------------------------
 
 /// A tensor of one value throughout.
-Tensor zeros(const Shape& shape, DType dtype = DType::float64);
-Tensor ones(const Shape& shape, DType dtype = DType::float64);
-Tensor full(const Shape& shape, double value, DType dtype = DType::float64);
+Tensor zeros(const Shape& shape, DType dtype = DType::float64,
+             SourceLocation place = SourceLocation::current());
+Tensor ones(const Shape& shape, DType dtype = DType::float64,
+            SourceLocation place = SourceLocation::current());
+Tensor full(const Shape& shape, double value, DType dtype = DType::float64,
+            SourceLocation place = SourceLocation::current());
 Tensor zeros_like(const Tensor& x);
 Tensor ones_like(const Tensor& x);
 /// 0, 1, ..., count - 1.
-Tensor arange(std::int64_t count, DType dtype = DType::int64);
+Tensor arange(std::int64_t count, DType dtype = DType::int64,
+              SourceLocation place = SourceLocation::current());
 /// The identity matrix.
-Tensor eye(std::int64_t n, DType dtype = DType::float64);
+Tensor eye(std::int64_t n, DType dtype = DType::float64,
+           SourceLocation place = SourceLocation::current());
 
 // Numbers beside tensors: a number takes the tensor's type ---------------------------------------
 

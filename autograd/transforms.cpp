@@ -1,6 +1,8 @@
 // What the transforms do with a recording.
 #include "autograd/transforms.hpp"
 
+#include "autograd/anomaly.hpp"
+#include "autograd/kernels/finite.hpp"
 #include "autograd/op.hpp"
 #include "autograd/tape_memory.hpp"
 
@@ -272,13 +274,14 @@ std::vector<Tensor> jacobian(const Call& call, std::string_view caller) {
   return trace.jacobian(y, x);
 }
 
-std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents) {
-  require_floating_arguments("hvp", call.x);
+std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents,
+                        std::string_view caller) {
+  require_floating_arguments(caller, call.x);
   Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
-  trace.go_forward("hvp", x, tangents);
+  trace.go_forward(caller, x, tangents);
   const std::vector<Tensor> g =
-      value_and_gradient({call.f, x, call.of_parameters}, "hvp").derivatives;
+      value_and_gradient({call.f, x, call.of_parameters}, caller).derivatives;
   return trace.jvp(g, x, tangents);
 }
 
@@ -286,7 +289,23 @@ Tensor hessian(const Call& call) {
   const auto gradient = [&](std::span<const Tensor> x) -> Tensor {
     return value_and_gradient({call.f, x}, "hessian").derivatives[0];
   };
-  return jacobian({gradient, call.x}, "hessian")[0];  // forward: it is square
+  const Tensor& x = call.x[0];
+  const bool nested = Tape::recording();
+  if (nested || !DetectAnomalies::active() || x.size() == 0) {
+    const Tensor result = jacobian({gradient, call.x}, "hessian")[0];  // forward: it is square
+    if (nested || visit_floating(result.dtype(), [&]<class T>(T) {
+          return kernels::all_finite(result.size(), result.data<T>());
+        }))
+      return result;
+  }
+  // What is 0 because nobody asks for it meets, on a recorded gradient, its infinite derivative; a
+  // tape in forward mode sees both at once.
+  std::vector<Tensor> columns;
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    const Tensor direction = unit(x, i);
+    columns.push_back(hvp(call, {&direction, 1}, "hessian")[0]);
+  }
+  return reshape(stack(columns), joined(x.shape(), x.shape()));
 }
 
 }  // namespace detail

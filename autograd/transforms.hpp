@@ -89,7 +89,8 @@ ValueAndDerivatives value_and_gradient(const Call& call, std::string_view caller
 ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tangents);
 std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint);
 std::vector<Tensor> jacobian(const Call& call, std::string_view caller = "jacobian");
-std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents);
+std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents,
+                        std::string_view caller = "hvp");
 Tensor hessian(const Call& call);
 
 /// body(the call of a function of n tensors). What it throws is said to be at `place`.

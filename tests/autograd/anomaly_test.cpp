@@ -149,6 +149,7 @@ TEST_CASE("anomalies: second derivatives and passes forward along a tape are loo
   CHECK(identical(hvp(power, x, Tensor{0., 1.}), Tensor{0., 0.75}));
   const auto chosen = [&](const Tensor& v) { return sum(where(v > 0, pow(v, 1.5), 0)); };
   CHECK(identical(hvp(chosen, x, Tensor{1., 1.}), Tensor{0., 0.75}));
+  CHECK(identical(hessian(chosen, x), Tensor{{0., 0.}, {0., 0.75}}));
 }
 
 TEST_CASE("anomalies: under a tape of the user's, forward derivatives name the rule and the place",

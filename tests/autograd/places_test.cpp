@@ -86,6 +86,12 @@ TEST_CASE("errors of a tensor's own functions name the place of the call", "[pla
   CHECK_SAYS_PLACE(x.view<float>(), "Tensor");
   CHECK_SAYS_PLACE(none.view<float>(), "Tensor");
   CHECK_SAYS_PLACE(Tensor(std::vector<double>{1.0}, {3}), "Tensor");
+  CHECK_SAYS_PLACE(zeros({-1}), "shape");
+  CHECK_SAYS_PLACE(full({-1}, 1.0), "shape");
+  CHECK_SAYS_PLACE(arange(-1), "shape");
+  CHECK_SAYS_PLACE(eye(-1), "shape");
+  CHECK_SAYS_PLACE(random_uniform({-1}, Key{1}), "shape");
+  CHECK_SAYS_PLACE(random_normal({2}, Key{1}, DType::int64), "random_normal");
   CHECK_SAYS_PLACE(labels + 0.5, "scalar");
   CHECK_SAYS_PLACE(where(labels, labels, 0.5), "scalar");
   CHECK_SAYS_PLACE(pow(labels, 3), "pow");

@@ -52,7 +52,7 @@ void at_awkward_numbers(F f) {
 
 // What a function of one tensor and its derivatives are, of the sum over its elements.
 struct Derivatives {
-  Tensor unrecorded, recorded, second, product;
+  Tensor unrecorded, recorded, second, product, diagonal;
 };
 template <class F>
 Derivatives derivatives(const F& f, const Tensor& x) {
@@ -72,6 +72,7 @@ Derivatives derivatives(const F& f, const Tensor& x) {
   }
   result.second = gradient(slopes, x);
   result.product = hvp(loss, x, Tensor::full(x.shape(), 1.0, x.dtype()));
+  if (x.size() < 10) result.diagonal = einsum("ii->i", hessian(loss, x));
   return result;
 }
 
@@ -182,6 +183,7 @@ TEST_CASE("a branch that `where` does not take cannot spoil the gradient", "[zer
       REQUIRE_CLOSE(got.recorded, tensor(c.first, {3}, dtype), near, near);
       REQUIRE_CLOSE(got.second, tensor(c.second, {3}, dtype), near, near);
       REQUIRE_CLOSE(got.product, tensor(c.second, {3}, dtype), near, near);
+      REQUIRE_CLOSE(got.diagonal, tensor(c.second, {3}, dtype), near, near);
     }
 }
 
