@@ -25,6 +25,11 @@ struct Parts {
   }
 };
 
+/// y * t, which equations show in this order; 0 where t is.
+Tensor weighed(const Tensor& y, const Tensor& t) {
+  return Tape::recording() ? unless_zero(t, y * t) : product_unless_zero(t, y);
+}
+
 template <class Self>
 struct Normalised {
   Axes axes{-1};
@@ -101,7 +106,7 @@ struct Softmax : Normalised<Softmax> {
   // The Jacobian diag(y) − y yᵀ is symmetric.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
     const Tensor& y = r.output();
-    return product_unless_zero(g - sum(product_unless_zero(g, y), axes, true), y);
+    return weighed(y, g - sum(product_unless_zero(g, y), axes, true));
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
 };
@@ -123,10 +128,10 @@ struct LogSoftmax : Normalised<LogSoftmax> {
     return shifted - log(sum(exp(shifted), axes, true));
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
-    return g - product_unless_zero(sum(g, axes, true), exp(r.output()));
+    return g - weighed(exp(r.output()), sum(g, axes, true));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return t - sum(product_unless_zero(t, exp(r.output())), axes, true);
+    return t - sum(weighed(exp(r.output()), t), axes, true);
   }
 };
 
