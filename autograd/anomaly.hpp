@@ -13,18 +13,20 @@ namespace xg {
 class Inputs;
 
 /// While one of these lives, tapes that begin, on any thread, look at every number that they record
-/// and that a backward pass over them computes. The first that is NaN or infinite is an
-/// AnomalyError that names the operation, its place in the user's code and the scopes around it,
-/// and what went into it:
+/// and that a pass over them computes, backward or forward; so do, from now on, this thread's tapes
+/// that have begun before. The first that is NaN or infinite is an AnomalyError that names the
+/// operation, its place in the user's code and the scopes around it, and what went into it:
 ///
 ///     const DetectAnomalies scope;
 ///     const Tape tape;
 ///     ...
 ///
-/// Without it nothing is looked at, and nothing is paid.
+/// A number that was NaN or infinite before, a constant of the user's own for instance, is none
+/// that an operation made: what only moves numbers or chooses among them, as `where` does, may hand
+/// it on. Without DetectAnomalies nothing is looked at, and nothing is paid.
 class DetectAnomalies {
  public:
-  DetectAnomalies() noexcept;
+  DetectAnomalies();
   ~DetectAnomalies();
   DetectAnomalies(const DetectAnomalies&) = delete;
   DetectAnomalies& operator=(const DetectAnomalies&) = delete;
@@ -35,30 +37,41 @@ class DetectAnomalies {
 
 namespace detail {
 
-/// Where the nodes of a tape come from, and the look at their numbers.
+/// Where the nodes of a tape come from, and the look at their numbers. All but `forget` throw
+/// AnomalyError.
 class AnomalyCheck {
  public:
-  /// Node `node` is what `operation` made of `inputs`. Throws AnomalyError.
-  void forward(std::size_t node, std::string_view operation, Inputs inputs, const Tensor& output,
+  /// Node `node` of `tape` is what its operation made of `inputs`.
+  void forward(const Tape& tape, std::size_t node, Inputs inputs, const Tensor& output,
                SourceLocation place);
-  /// What `rule`, of node `node`, gives its input `input` for `adjoint`. Throws AnomalyError.
+  /// What `rule`, of node `node`, gives for its input `input` and the `adjoint` of its output.
   Tensor backward(std::size_t node, std::string_view operation, std::size_t input,
                   const Tensor& adjoint, FunctionRef<Tensor()> rule);
+  /// The same for the `tangent` of that input.
+  Tensor tangent(std::size_t node, std::string_view operation, std::size_t input,
+                 const Tensor& tangent, FunctionRef<Tensor()> rule);
 
-  /// `sum` is what has come back to node `node` so far. Throws AnomalyError.
+  /// `sum` is what has come back to node `node` so far.
   void adjoint(std::size_t node, const Tensor& sum) const;
-  /// `change` is the tangent of node `node`. Throws AnomalyError.
-  void tangent(std::size_t node, std::string_view operation, const Tensor& change) const;
+  /// `sum` is the tangent of node `node`, of all its inputs.
+  void tangent(std::size_t node, const Tensor& sum) const;
 
- private:
+  /// The nodes from `first` on are no more.
+  void forget(std::size_t first);
+  /// ", recorded at model.cpp:17\n  in Classifier.hidden", or what is known of it.
   std::string origin(std::size_t node) const {
     return node < origins_.size() ? origins_[node] : "";
   }
 
-  std::vector<std::string>
-      origins_;       // by node: ", recorded at model.cpp:17\n  in Classifier.hidden"
-  std::string rule_;  // while one is at work: "in the derivative of [sqrt], recorded at ..."
-  const Tensor* adjoint_ = nullptr;  // which that rule was given
+ private:
+  /// What a rule gives, and what it is given.
+  struct Words {
+    const char *result, *given;
+  };
+  Tensor look_behind(const Words& words, std::size_t node, std::string_view operation,
+                     std::size_t input, const Tensor& given, FunctionRef<Tensor()> rule);
+
+  std::vector<std::string> origins_;  // by node
 };
 
 }  // namespace detail

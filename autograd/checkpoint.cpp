@@ -45,6 +45,7 @@ Episode::~Episode() {
   tape_.keeps_ = keeps_before_;
   tape_.forward_ = forward_before_;
   m.nodes.truncate(nodes_);
+  if (tape_.anomalies_) tape_.anomalies_->forget(nodes_);
   m.inputs.resize(inputs_);
   m.arena.return_to(arena_);
   tape_.serial_ = serial_before_;
@@ -137,8 +138,10 @@ struct Checkpoint {
 
 }  // namespace
 
-Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x,
-                  const FunctionRef<Tensor(Inputs)>* now) {
+namespace {
+
+Tensor checkpoint_at(SourceLocation place, std::function<Tensor(Inputs)> f, Inputs x,
+                     const FunctionRef<Tensor(Inputs)>* now) {
   const auto call = [&] { return now ? (*now)(x) : f(x); };
   if (Dual::active()) return call();  // which keeps nothing anyway
   const Checkpoint op{std::make_shared<Checkpoint::State>(nullptr, x.size())};
@@ -169,7 +172,14 @@ Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x,
   // What nobody else holds by now was a number that f made; it will make it again.
   for (const Tensor& t : used)
     if (!TensorAccess::buffer(t).unique() && !is_argument(t)) inputs.push_back(&t);
-  return apply(op, Inputs(inputs.data(), inputs.size()));
+  return apply(op, Inputs(inputs.data(), inputs.size()), place);
+}
+
+}  // namespace
+
+Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x, SourceLocation place,
+                  const FunctionRef<Tensor(Inputs)>* now) {
+  return located(place, [&] { return checkpoint_at(place, std::move(f), x, now); });
 }
 
 // Passes over the tape -------------------------------------------------------------------------

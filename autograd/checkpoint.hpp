@@ -29,7 +29,7 @@ auto held(F&& f) {
 
 /// `f` is called in the backward pass, and at once unless `now` is given: the function of which `f`
 /// is a copy, so that what the copy uses in its place is noticed.
-Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x,
+Tensor checkpoint(std::function<Tensor(Inputs)> f, Inputs x, SourceLocation place,
                   const FunctionRef<Tensor(Inputs)>* now = nullptr);
 
 /// f as a function of a list of N tensors.
@@ -59,18 +59,19 @@ std::function<Tensor(Inputs)> of_list(F f) {
 /// Throws TapeError in the backward pass if f gives another shape or type than before, or uses
 /// other parameters.
 template <class F, std::convertible_to<const Tensor&>... X>
-requires(sizeof...(X) > 0 && sizeof...(X) <= 31 &&
-         TensorFunction<F, std::conditional_t<true, Tensor, X>...>) Tensor
-    checkpoint(F&& f, const X&... x) {
-  if (!Tape::recording()) return std::invoke(f, static_cast<const Tensor&>(x)...);
-  const Tensor* const pointers[] = {&static_cast<const Tensor&>(x)...};
-  auto kept = detail::of_list<sizeof...(X)>(detail::held(std::forward<F>(f)));
+requires(sizeof...(X) < 31 &&
+         TensorFunction<F, Tensor, std::conditional_t<true, Tensor, X>...>) Tensor
+    checkpoint(F&& f, Operand x, const X&... more) {
+  if (!Tape::recording()) return std::invoke(f, x.tensor(), static_cast<const Tensor&>(more)...);
+  constexpr std::size_t n = 1 + sizeof...(X);
+  const Tensor* const pointers[] = {&x.tensor(), &static_cast<const Tensor&>(more)...};
+  auto kept = detail::of_list<n>(detail::held(std::forward<F>(f)));
   if constexpr (std::is_lvalue_reference_v<F>) {
-    const auto given = detail::of_list<sizeof...(X)>(std::ref(f));
+    const auto given = detail::of_list<n>(std::ref(f));
     const FunctionRef<Tensor(Inputs)> now(given);
-    return detail::checkpoint(std::move(kept), Inputs(pointers, sizeof...(X)), &now);
+    return detail::checkpoint(std::move(kept), Inputs(pointers, n), x.place(), &now);
   } else {
-    return detail::checkpoint(std::move(kept), Inputs(pointers, sizeof...(X)));
+    return detail::checkpoint(std::move(kept), Inputs(pointers, n), x.place());
   }
 }
 
@@ -82,11 +83,14 @@ requires(sizeof...(X) > 0 && sizeof...(X) <= 31 &&
 /// long they must live. Throws ValueError for a negative number of segments.
 template <std::ranges::forward_range R>
 requires TensorFunction<std::ranges::range_reference_t<const R>, Tensor> Tensor
-checkpoint_sequential(const R& functions, const Tensor& x, std::int64_t segments = 0) {
+checkpoint_sequential(const R& functions, Operand x, std::int64_t segments = 0) {
   const auto n = static_cast<std::int64_t>(std::ranges::distance(functions));
-  if (segments < 0)
-    throw ValueError(detail::text("[checkpoint_sequential] segments cannot be negative: ", segments,
-                                  "; 0 stands for the square root of the number of functions"));
+  detail::located(x.place(), [&] {
+    if (segments < 0)
+      throw ValueError(
+          detail::text("[checkpoint_sequential] segments cannot be negative: ", segments,
+                       "; 0 stands for the square root of the number of functions"));
+  });
   if (segments == 0) segments = std::llround(std::sqrt(static_cast<double>(n)));
   segments = std::min(std::max<std::int64_t>(segments, 1), n);
   Tensor y = x;
@@ -113,7 +117,7 @@ checkpoint_sequential(const R& functions, const Tensor& x, std::int64_t segments
     };
     const Tensor* const pointer = &y;
     const FunctionRef<Tensor(Inputs)> given(now);
-    y = detail::checkpoint(again, Inputs(&pointer, 1), &given);
+    y = detail::checkpoint(again, Inputs(&pointer, 1), x.place(), &given);
   }
   return y;
 }

@@ -181,17 +181,19 @@ std::vector<CatalogueEntry> custom_gradients() {
 
 }  // namespace ops
 
-Tensor detail::apply_custom(std::function<Tensor(Inputs)> f, CustomRule rule, Inputs x) {
+Tensor detail::apply_custom(std::function<Tensor(Inputs)> f, CustomRule rule, Inputs x,
+                            SourceLocation place) {
   return xg::apply(ops::CustomGradient{std::make_shared<ops::CustomGradient::State>(
                        std::move(f), std::move(rule))},
-                   x);
+                   x, place);
 }
 
-Tensor on_gradient(const Tensor& x, std::function<Tensor(const Tensor& adjoint)> f) {
-  if (!f) throw ValueError("[on_gradient] the function is empty");
-  return apply(
-      ops::OnGradient{std::make_shared<const std::function<Tensor(const Tensor&)>>(std::move(f))},
-      x);
+Tensor on_gradient(Operand x, std::function<Tensor(const Tensor& adjoint)> f) {
+  return detail::located(x.place(), [&] {
+    if (!f) throw ValueError("[on_gradient] the function is empty");
+    using Function = const std::function<Tensor(const Tensor&)>;
+    return apply(ops::OnGradient{std::make_shared<Function>(std::move(f))}, x);
+  });
 }
 
 }  // namespace xg

@@ -17,7 +17,8 @@ namespace detail {
 
 using CustomRule =
     std::function<std::vector<Tensor>(const Tensor& adjoint, const Tensor& output, Inputs x)>;
-Tensor apply_custom(std::function<Tensor(Inputs)> f, CustomRule rule, Inputs x);
+Tensor apply_custom(std::function<Tensor(Inputs)> f, CustomRule rule, Inputs x,
+                    SourceLocation place);
 
 template <class F, class Vjp>
 class CustomGradient {
@@ -25,12 +26,12 @@ class CustomGradient {
   CustomGradient(F f, Vjp vjp) : f_(std::move(f)), vjp_(std::move(vjp)) {}
 
   template <std::convertible_to<const Tensor&>... X>
-  requires(sizeof...(X) > 0 && sizeof...(X) <= 31 &&
-           TensorFunction<const F, std::conditional_t<true, Tensor, X>...>) Tensor
-  operator()(const X&... x) const {
-    const Tensor* const pointers[] = {&static_cast<const Tensor&>(x)...};
-    return apply_custom(of_list<sizeof...(X)>(f_), rule<sizeof...(X)>(),
-                        Inputs(pointers, sizeof...(X)));
+  requires(sizeof...(X) < 31 &&
+           TensorFunction<const F, Tensor, std::conditional_t<true, Tensor, X>...>) Tensor
+  operator()(Operand x, const X&... more) const {
+    constexpr std::size_t n = 1 + sizeof...(X);
+    const Tensor* const pointers[] = {&x.tensor(), &static_cast<const Tensor&>(more)...};
+    return apply_custom(of_list<n>(f_), rule<n>(), Inputs(pointers, n), x.place());
   }
 
  private:
@@ -90,6 +91,6 @@ detail::CustomGradient<F, Vjp> custom_gradient(F f, Vjp vjp) {
 ///
 /// Throws DTypeError unless x is floating, and in the backward pass ShapeError or DTypeError if
 /// what f gives has another shape or type than the adjoint.
-Tensor on_gradient(const Tensor& x, std::function<Tensor(const Tensor& adjoint)> f);
+Tensor on_gradient(Operand x, std::function<Tensor(const Tensor& adjoint)> f);
 
 }  // namespace xg

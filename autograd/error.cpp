@@ -10,16 +10,21 @@ bool detail::is_users_place(std::string_view file, unsigned line) noexcept {
   return line != 0 && !file.starts_with("xgrad:");
 }
 
-void Error::add_context(const char* file, unsigned line) {
+void Error::add_context(const char* file, unsigned line, std::string_view operation) {
   std::string all = what();
+  constexpr std::string_view memory = "[memory]";
+  if (!context_) {
+    if (!operation.empty() && all.starts_with(memory))
+      all.replace(0, memory.size(), detail::text('[', operation, ']'));
+    said_ = all.size();
+  }
   if (!has_scope_) {
     const std::string path = Scope::path();
     if (!path.empty()) all += "\n  in " + path;
     has_scope_ = true;
   }
   if (!has_place_ && detail::is_users_place(file, line)) {
-    const std::string_view said = std::runtime_error::what();
-    all.insert(said.size(), detail::text("\n  at ", file, ':', line));
+    all.insert(said_, detail::text("\n  at ", file, ':', line));
     has_place_ = true;
   }
   context_.emplace(all);

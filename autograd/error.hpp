@@ -2,11 +2,14 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
+#include <cstddef>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace xg {
 
@@ -23,11 +26,13 @@ class Error : public std::runtime_error {
   }
 
   /// Adds the scopes of this thread and "at file:line", each if it is known and was not added yet.
-  /// A place within the library itself is not.
-  void add_context(const char* file, unsigned line);
+  /// A place within the library itself is not. What ran out of memory was `operation`, if it is
+  /// given.
+  void add_context(const char* file, unsigned line, std::string_view operation = {});
 
  private:
   std::optional<std::runtime_error> context_;  // the text with what was added: copies cannot fail
+  std::size_t said_ = 0;                       // of that, the length before place and scope
   bool has_place_ = false, has_scope_ = false;
 };
 
@@ -78,16 +83,22 @@ namespace detail {
 /// Whether a place in the code is known, and not one within the library itself.
 bool is_users_place(std::string_view file, unsigned line) noexcept;
 
-/// Concatenates everything that can be streamed.
+/// Concatenates everything that can be streamed. NaN is "nan", whatever its sign.
 template <class... Parts>
 std::string text(const Parts&... parts) {
   std::ostringstream stream;
-  (stream << ... << parts);
+  const auto put = [&](const auto& part) {
+    if constexpr (std::is_floating_point_v<std::decay_t<decltype(part)>>)
+      if (std::isnan(part)) return void(stream << "nan");
+    stream << part;
+  };
+  (put(parts), ...);
   return stream.str();
 }
 
 /// The shortest text that reads back as the same number.
 inline std::string digits(double value) {
+  if (std::isnan(value)) return "nan";
   char buffer[32];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
 }

@@ -89,11 +89,15 @@ void Tape::carry(Inputs inputs, const Tensor& output) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Tensor* const tangent = find_tangent(m.tangents, numbers[i]);
     if (!tangent) continue;
-    Tensor change = node.op->jvp(node.op_state, i, *tangent, Record(*this, index, &present));
+    const auto rule = [&] {
+      return node.op->jvp(node.op_state, i, *tangent, Record(*this, index, &present));
+    };
+    Tensor change =
+        anomalies_ ? anomalies_->tangent(index, node.op->name, i, *tangent, rule) : rule();
     if (change.defined()) sum = sum.defined() ? sum + change : std::move(change);
   }
   if (!sum.defined()) return;
-  if (anomalies_) anomalies_->tangent(index, node.op->name, sum);
+  if (anomalies_) anomalies_->tangent(index, sum);
   m.tangents.entries.push_back({static_cast<std::uint32_t>(index), TensorAccess::buffer(output),
                                 broadcast_to(sum, output.shape())});
   if (m.tangents.entries.size() >= m.tangents.sweep_at) sweep(m.tangents);

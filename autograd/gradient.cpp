@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "autograd/anomaly.hpp"
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/tape.hpp"
@@ -231,6 +232,12 @@ void Tape::mark(std::size_t first, std::vector<char>& marks) const {
 // Derivatives ----------------------------------------------------------------------------------
 
 void detail::Forward::through(std::size_t first, std::size_t end) {
+  AnomalyCheck* const check = tape.anomalies_.get();
+  const auto change_by = [&](std::size_t n, std::size_t input, const Tensor& tangent) {
+    const Node& node = memory.nodes[n];
+    const auto rule = [&] { return node.op->jvp(node.op_state, input, tangent, Record(tape, n)); };
+    return check ? check->tangent(n, node.op->name, input, tangent, rule) : rule();
+  };
   for (std::size_t n = first; n < end; ++n) {
     if (!marks[n]) continue;
     Tensor sum = std::move(tangents[n]);  // of a source: its tangent
@@ -246,7 +253,8 @@ void detail::Forward::through(std::size_t first, std::size_t end) {
       for (std::size_t i = 0; i < node.input_count; ++i)
         if (const Tensor& tangent = tangents[memory.inputs[node.first_input + i]];
             tangent.defined())
-          add(node.op->jvp(node.op_state, i, tangent, Record(tape, n)));
+          add(change_by(n, i, tangent));
+    if (check) check->tangent(n, sum);
     tangents[n] = std::move(sum);
   }
 }
@@ -294,30 +302,32 @@ void push_forward(Inputs outputs, Inputs wrt, Inputs tangents, std::span<Tensor>
 
 namespace {
 
-void differentiate(const Tensor& loss, Inputs xs, std::span<Tensor> result,
-                   GradientOptions options) {
+void differentiate(const Tensor& loss, Inputs xs, std::span<Tensor> result, GradientOptions options,
+                   std::string_view caller = "gradient") {
   if (!loss.defined())
-    throw DTypeError("[gradient] the loss is undefined (default-constructed, or moved from)");
+    throw DTypeError(
+        text("[", caller, "] the loss is undefined (default-constructed, or moved from)"));
   if (!is_floating(loss.dtype()))
-    throw DTypeError(text("[gradient] the loss is ", loss.dtype(), " and has no derivative"));
+    throw DTypeError(text("[", caller, "] the loss is ", loss.dtype(), " and has no derivative"));
   if (loss.size() != 1)
-    throw ShapeError(text("[gradient] the loss must be a scalar, but has the shape ", loss.shape(),
+    throw ShapeError(text("[", caller, "] the loss must be a scalar, but has the shape ",
+                          loss.shape(),
                           "; reduce it with sum or mean, or use vjp for a weighted one"));
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (!xs[i].defined())
-      throw DTypeError(text("[gradient] tensor ", i,
+      throw DTypeError(text("[", caller, "] tensor ", i,
                             " is undefined (default-constructed, or moved"
                             " from)"));
     if (!is_floating(xs[i].dtype()))
-      throw DTypeError(
-          text("[gradient] tensor ", i, " is ", xs[i].dtype(), " and cannot be differentiated"));
+      throw DTypeError(text("[", caller, "] tensor ", i, " is ", xs[i].dtype(),
+                            " and cannot be differentiated"));
   }
-  pull_back(loss, Tensor::full(loss.shape(), 1.0, loss.dtype()), xs, result, "gradient");
+  pull_back(loss, Tensor::full(loss.shape(), 1.0, loss.dtype()), xs, result, caller);
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (result[i].defined()) continue;
     if (options.unused == Unused::error)
-      throw TapeError(
-          text("[gradient] the loss does not depend on tensor ", i, " of shape ", xs[i].shape()));
+      throw TapeError(text("[", caller, "] the loss does not depend on tensor ", i, " of shape ",
+                           xs[i].shape()));
     result[i] = Tensor::full(xs[i].shape(), 0.0, xs[i].dtype());
   }
 }
@@ -339,11 +349,12 @@ void gradient(Operand loss, Inputs xs, std::span<Tensor> result, GradientOptions
   });
 }
 
-std::vector<Tensor> detail::gradient_of_call(const Tensor& y, std::span<const Tensor> xs) {
+std::vector<Tensor> detail::gradient_of_call(const Tensor& y, std::span<const Tensor> xs,
+                                             std::string_view caller) {
   std::vector<const Tensor*> pointers;
   for (const Tensor& x : xs) pointers.push_back(&x);
   std::vector<Tensor> result(xs.size());
-  differentiate(y, Inputs(pointers.data(), pointers.size()), result, {});
+  differentiate(y, Inputs(pointers.data(), pointers.size()), result, {}, caller);
   return result;
 }
 

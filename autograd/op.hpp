@@ -299,7 +299,7 @@ Tensor apply(const O& op, Inputs inputs, SourceLocation place) {
       detail::check_thread(O::name, inputs);
     return output;
   } catch (Error& error) {
-    error.add_context(place.file_name(), place.line());
+    error.add_context(place.file_name(), place.line(), O::name);
     throw;
   }
 }

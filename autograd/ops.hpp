@@ -83,9 +83,10 @@ Tensor operator>=(Operand a, Operand b);
 /// a where `condition` (of any type) is not 0, else b.
 ///
 /// The branch that is not taken gets the adjoint 0, and every operation that works element by
-/// element passes an adjoint, or tangent, of exactly 0 on as 0, even where its derivative is
-/// infinite or NaN: the gradient of `where(x > 0, log(x), 0)` is finite everywhere. The same holds
-/// for a 0 that came about otherwise: at x = 0 the gradient of `square(sqrt(x))` is 0.
+/// element, every reduction and softmax passes an adjoint, or tangent, of exactly 0 on as 0, even
+/// where its derivative is infinite or NaN: the gradient of `where(x > 0, log(x), 0)` is finite
+/// everywhere. Sums of products (matmul, einsum, solve and the like) do not. The same holds for a 0
+/// that came about otherwise: at x = 0 the gradient of `square(sqrt(x))` is 0.
 Tensor where(Operand condition, Operand a, Operand b);
 
 // Reductions -----------------------------------------------------------------------------------
@@ -191,24 +192,29 @@ Tensor cast(Operand x, DType dtype);
 // Making tensors -------------------------------------------------------------------------------
 
 /// A tensor of one value throughout.
-Tensor zeros(const Shape& shape, DType dtype = DType::float64);
-Tensor ones(const Shape& shape, DType dtype = DType::float64);
-Tensor full(const Shape& shape, double value, DType dtype = DType::float64);
+Tensor zeros(const Shape& shape, DType dtype = DType::float64,
+             SourceLocation place = SourceLocation::current());
+Tensor ones(const Shape& shape, DType dtype = DType::float64,
+            SourceLocation place = SourceLocation::current());
+Tensor full(const Shape& shape, double value, DType dtype = DType::float64,
+            SourceLocation place = SourceLocation::current());
 Tensor zeros_like(const Tensor& x);
 Tensor ones_like(const Tensor& x);
 /// 0, 1, ..., count - 1.
-Tensor arange(std::int64_t count, DType dtype = DType::int64);
+Tensor arange(std::int64_t count, DType dtype = DType::int64,
+              SourceLocation place = SourceLocation::current());
 /// The identity matrix.
-Tensor eye(std::int64_t n, DType dtype = DType::float64);
+Tensor eye(std::int64_t n, DType dtype = DType::float64,
+           SourceLocation place = SourceLocation::current());
 
 // Numbers beside tensors: a number takes the tensor's type ---------------------------------------
 
 /// The number as a scalar of the type of `like`, recorded with its value if that is floating.
 /// Throws DTypeError if `like` is int64 and the number is not whole.
-Tensor scalar_like(const Tensor& like, double value);
-Tensor scalar_like(const Tensor& like, std::int64_t value);
+Tensor scalar_like(Operand like, double value);
+Tensor scalar_like(Operand like, std::int64_t value);
 template <Number S>
-Tensor scalar_like(const Tensor& like, S value) {
+Tensor scalar_like(Operand like, S value) {
   if constexpr (std::integral<S>)
     return scalar_like(like, static_cast<std::int64_t>(value));
   else

@@ -61,8 +61,8 @@ void ParameterRef::check_fits(const char* operation, const Tensor& tensor) const
                           ", what came is ", tensor.dtype()));
 }
 
-void ParameterRef::assign(const Tensor& value) const {
-  check_fits("assign", value);
+void ParameterRef::assign(const Tensor& value, SourceLocation place) const {
+  detail::located(place, [&] { check_fits("assign", value); });
   change(*value_, value);
 }
 
@@ -71,8 +71,8 @@ void ParameterRef::convert(DType dtype) const {
   change(*value_, cast(*value_, dtype));
 }
 
-void ParameterRef::add_scaled(double factor, const Tensor& direction) const {
-  check_fits("add_scaled", direction);
+void ParameterRef::add_scaled(double factor, const Tensor& direction, SourceLocation place) const {
+  detail::located(place, [&] { check_fits("add_scaled", direction); });
   Tensor& value = *value_;
   if (TensorAccess::buffer(value).unique()) {
     kernels::add_scaled(value, value, factor, direction);

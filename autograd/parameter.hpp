@@ -50,12 +50,13 @@ class ParameterRef {
 
   /// Sets a new value. Throws ShapeError or DTypeError unless shape and type stay the same.
   /// A gradient through anything recorded before is asked for in vain afterwards (TapeError).
-  void assign(const Tensor& value) const;
+  void assign(const Tensor& value, SourceLocation place = SourceLocation::current()) const;
   /// Changes the element type; the next use sees the converted value.
   void convert(DType dtype) const;
   /// value += factor * direction, in place when nobody else holds the buffer. Throws ShapeError or
   /// DTypeError unless `direction` has the parameter's shape and type.
-  void add_scaled(double factor, const Tensor& direction) const;
+  void add_scaled(double factor, const Tensor& direction,
+                  SourceLocation place = SourceLocation::current()) const;
 
   /// Throws ShapeError or DTypeError, in the name of `operation`, unless `tensor` has the
   /// parameter's shape and type.

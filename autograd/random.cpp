@@ -124,7 +124,9 @@ Key Key::fold(std::string_view name) const noexcept {
   return {words(*this, Purpose::fold_name, hash(name)).first};
 }
 
-Tensor random_uniform(const Shape& shape, Key key, DType dtype, double low, double high) {
+namespace {
+
+Tensor uniform(const Shape& shape, Key key, DType dtype, double low, double high) {
   require_floating("random_uniform", dtype);
   Tensor result = Tensor::uninitialised(shape, dtype);
   visit_floating(dtype, [&]<class T>(T) {
@@ -146,7 +148,7 @@ Tensor random_uniform(const Shape& shape, Key key, DType dtype, double low, doub
   return result;
 }
 
-Tensor random_normal(const Shape& shape, Key key, DType dtype, double mean, double stddev) {
+Tensor normal(const Shape& shape, Key key, DType dtype, double mean, double stddev) {
   require_floating("random_normal", dtype);
   if (!std::isfinite(mean) || !std::isfinite(stddev) || stddev < 0.0)
     throw ValueError(text("[random_normal] expected a finite mean and a finite stddev >= 0, got ",
@@ -163,6 +165,18 @@ Tensor random_normal(const Shape& shape, Key key, DType dtype, double mean, doub
     });
   });
   return result;
+}
+
+}  // namespace
+
+Tensor random_uniform(const Shape& shape, Key key, DType dtype, double low, double high,
+                      SourceLocation place) {
+  return detail::located(place, [&] { return uniform(shape, key, dtype, low, high); });
+}
+
+Tensor random_normal(const Shape& shape, Key key, DType dtype, double mean, double stddev,
+                     SourceLocation place) {
+  return detail::located(place, [&] { return normal(shape, key, dtype, mean, stddev); });
 }
 
 std::vector<std::int64_t> random_permutation(std::int64_t n, Key key) {

@@ -37,13 +37,13 @@ struct Key {
 /// Throws DTypeError for int64, ValueError unless low < high and both (and their distance) are
 /// finite, ShapeError for a negative extent.
 Tensor random_uniform(const Shape& shape, Key key, DType dtype = DType::float32, double low = 0.0,
-                      double high = 1.0);
+                      double high = 1.0, SourceLocation place = SourceLocation::current());
 
 /// Normally distributed numbers, by the Box-Muller transform. Element i depends on (key, i) only;
 /// the float32 values are the float64 values, rounded. Throws DTypeError for int64, ValueError
 /// unless mean and stddev are finite and stddev >= 0, ShapeError for a negative extent.
 Tensor random_normal(const Shape& shape, Key key, DType dtype = DType::float32, double mean = 0.0,
-                     double stddev = 1.0);
+                     double stddev = 1.0, SourceLocation place = SourceLocation::current());
 
 /// The numbers 0 .. n-1 in an order that is equally likely to be any (Fisher-Yates, with draws free
 /// of modulo bias). Throws ValueError unless 0 <= n <= 2^32.

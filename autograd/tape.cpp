@@ -45,12 +45,13 @@ Tape::~Tape() {
 
 void Tape::clear() {
   if (episode_) throw TapeError("[Tape] clear was called by a function that a checkpoint records");
-  const Tape* mine = on_this_thread.innermost;
+  const Tape* mine = newest();
   while (mine && mine != this) mine = mine->outer_;
   if (!mine)
     throw TapeError(
         "[Tape] clear was called on another thread than the one on which the tape was made");
   memory_->clear();
+  if (anomalies_) anomalies_->forget(0);
   live_.renew();
   serial_ = live_.value();
   growth_ = {};
@@ -112,7 +113,7 @@ void Tape::record(const OpTable& op, const void* state, Inputs inputs, Tensor& o
   if (keeps & static_cast<std::uint32_t>(Keep::output))
     TensorAccess::set_buffer(node.output, TensorAccess::buffer(output));
   TensorAccess::set_identity(output, serial_, index);
-  if (anomalies_) anomalies_->forward(index, op.name, inputs, output, place);
+  if (anomalies_) anomalies_->forward(*this, index, inputs, output, place);
   if (forward_) carry(inputs, output);
 }
 
@@ -123,7 +124,7 @@ Tape& Tape::of(const Tensor& tensor, std::string_view caller) {
   if (serial == 0)
     throw TapeError(text("[", caller, "] the tensor of shape ", tensor.shape(),
                          " was not recorded; compute it while a Tape is alive on this thread"));
-  for (Tape* tape = on_this_thread.innermost; tape; tape = tape->outer_)
+  for (Tape* tape = newest(); tape; tape = tape->outer_)
     if (tape->is_mine(serial)) return *tape;
   throw TapeError(text("[", caller, "] the tape on which the tensor of shape ", tensor.shape(),
                        " was recorded was cleared, has ended, or belongs to another thread"));

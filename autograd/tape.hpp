@@ -18,6 +18,7 @@
 
 namespace xg {
 
+class DetectAnomalies;
 class Record;
 struct GradientOptions;
 
@@ -123,6 +124,7 @@ class Tape {
  private:
   friend class Record;
   friend class NoRecording;
+  friend class DetectAnomalies;
   friend struct detail::TapeReader;
   friend class detail::Trace;
   friend struct detail::Dual;
@@ -138,6 +140,8 @@ class Tape {
   static Tape& of(const Tensor& tensor, std::string_view caller);
   /// Whether `serial` is this tape's, or was when the episode began that it is in.
   bool is_mine(std::uint64_t serial) const noexcept;
+  /// The tape of this thread that was made last, or null.
+  static Tape* newest() noexcept { return detail::on_this_thread.innermost; }
   /// Makes `tape` the one that records on this thread; gives the one before.
   static Tape* exchange_recording(Tape* tape) noexcept {
     return std::exchange(detail::on_this_thread.recorder, tape);
@@ -179,7 +183,7 @@ class Tape {
   Tape* suspended_;                                  // what was recording when this tape began
   detail::Episode* episode_ = nullptr;               // that this tape is in
   std::int64_t bytes_before_, peak_before_;          // when this tape began
-  std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if it began while they were to be detected
+  std::unique_ptr<detail::AnomalyCheck> anomalies_;  // if they are to be detected
   std::uint32_t keeps_ = ~0u;    // of what operations list in `keeps`, what is kept
   std::size_t passes_from_ = 0;  // the first node that a pass may go through
   bool forward_ = false;

@@ -190,7 +190,8 @@ void give_tape_memory(std::unique_ptr<TapeMemory> memory);
 [[noreturn]] void fail_foreign(const Tensor& tensor, std::string_view caller);
 [[noreturn]] void fail_changed(const Tensor& parameter, std::string_view caller);
 /// `gradient` for transforms, which do not step: that their tape grows is no news.
-std::vector<Tensor> gradient_of_call(const Tensor& y, std::span<const Tensor> xs);
+std::vector<Tensor> gradient_of_call(const Tensor& y, std::span<const Tensor> xs,
+                                     std::string_view caller);
 /// Throws DTypeError unless the output is floating, ShapeError unless the adjoint fits it,
 /// ValueError unless there are as many results as tensors.
 void check_pull_back(const Tensor& output, const Tensor& adjoint, std::size_t tensors,

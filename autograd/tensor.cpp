@@ -28,11 +28,13 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
   return result;
 }
 
-void Tensor::fail_dtype(DType wanted) const {
-  if (!defined())
-    throw DTypeError("[Tensor] the tensor is undefined (default-constructed or moved from)");
-  throw DTypeError(text("[Tensor] elements of ", dtype_, " were asked for as ", wanted,
-                        "; convert with cast(x, DType::", wanted, ")"));
+void Tensor::fail_dtype(DType wanted, SourceLocation place) const {
+  DTypeError error(defined()
+                       ? text("[Tensor] elements of ", dtype_, " were asked for as ", wanted,
+                              "; convert with cast(x, DType::", wanted, ")")
+                       : "[Tensor] the tensor is undefined (default-constructed or moved from)");
+  error.add_context(place.file_name(), place.line());
+  throw error;
 }
 
 void Tensor::fail_exclusive() const {
@@ -45,22 +47,26 @@ void Tensor::check_count(std::string_view what, std::int64_t count) const {
                           ", which has ", size_));
 }
 
-double Tensor::item() const {
-  if (size_ != 1 || !defined())
-    throw ShapeError(
-        text("[item] the tensor of shape ", shape_, " has ", size_, " elements, not one"));
+double Tensor::item(SourceLocation place) const {
+  detail::located(place, [&] {
+    if (size_ != 1 || !defined())
+      throw ShapeError(
+          text("[item] the tensor of shape ", shape_, " has ", size_, " elements, not one"));
+  });
   return visit_dtype(dtype_, [&]<class T>(T) { return static_cast<double>(*data<T>()); });
 }
 
-double Tensor::at(const Extents& index) const {
-  if (index.size() != rank())
-    throw ShapeError(text("[at] index ", index, " for a tensor of shape ", shape_));
+double Tensor::at(const Extents& index, SourceLocation place) const {
   std::int64_t offset = 0;
-  for (std::size_t i = 0; i < rank(); ++i) {
-    if (index[i] < 0 || index[i] >= shape_[i])
-      throw ShapeError(text("[at] index ", index, " is outside the shape ", shape_));
-    offset = offset * shape_[i] + index[i];
-  }
+  detail::located(place, [&] {
+    if (index.size() != rank())
+      throw ShapeError(text("[at] index ", index, " for a tensor of shape ", shape_));
+    for (std::size_t i = 0; i < rank(); ++i) {
+      if (index[i] < 0 || index[i] >= shape_[i])
+        throw ShapeError(text("[at] index ", index, " is outside the shape ", shape_));
+      offset = offset * shape_[i] + index[i];
+    }
+  });
   return visit_dtype(dtype_, [&]<class T>(T) { return static_cast<double>(data<T>()[offset]); });
 }
 
@@ -135,6 +141,10 @@ class Printer {
   void number(T value, DType dtype) {
     if (dtype == DType::int64) {
       cells_.push_back(std::to_string(value));
+      return;
+    }
+    if (std::isnan(static_cast<double>(value))) {  // of either sign
+      cells_.push_back("nan");
       return;
     }
     char buffer[48];

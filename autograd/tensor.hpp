@@ -13,6 +13,7 @@
 
 #include "autograd/dtype.hpp"
 #include "autograd/shape.hpp"
+#include "autograd/source_location.hpp"
 #include "autograd/storage.hpp"
 
 namespace xt {
@@ -71,16 +72,16 @@ class Tensor {
 
   /// The numbers of `values` in row-major order. Throws ShapeError unless `shape` has as many.
   template <Number T>
-  Tensor(std::span<const T> values, const Shape& shape)
-      : Tensor(uninitialised(shape, dtype_of<element_t<T>>)) {
-    check_count("Tensor", static_cast<std::int64_t>(values.size()));
-    std::copy(values.begin(), values.end(), exclusive_data<element_t<T>>());
-  }
+  Tensor(std::span<const T> values, const Shape& shape,
+         SourceLocation place = SourceLocation::current())
+      : Tensor(detail::located(place, [&] { return of_values(values, shape); })) {}
   template <Number T>
-  Tensor(std::span<T> values, const Shape& shape) : Tensor(std::span<const T>(values), shape) {}
+  Tensor(std::span<T> values, const Shape& shape, SourceLocation place = SourceLocation::current())
+      : Tensor(std::span<const T>(values), shape, place) {}
   template <Number T>
-  Tensor(const std::vector<T>& values, const Shape& shape)
-      : Tensor(std::span<const T>(values), shape) {}
+  Tensor(const std::vector<T>& values, const Shape& shape,
+         SourceLocation place = SourceLocation::current())
+      : Tensor(std::span<const T>(values), shape, place) {}
 
   /// The elements of an xtensor expression, which is evaluated once. Comes with
   /// autograd/xtensor.hpp (part of the umbrella header).
@@ -98,8 +99,8 @@ class Tensor {
   bool defined() const noexcept { return static_cast<bool>(buffer_); }
   const Shape& shape() const noexcept { return shape_; }
   /// Extent of one axis; negative axes count from the last.
-  std::int64_t extent(std::int64_t axis) const {
-    return shape_[normalise_axis("extent", axis, rank())];
+  std::int64_t extent(std::int64_t axis, SourceLocation place = SourceLocation::current()) const {
+    return shape_[detail::located(place, [&] { return normalise_axis("extent", axis, rank()); })];
   }
   std::size_t rank() const noexcept { return shape_.size(); }
   std::int64_t size() const noexcept { return size_; }
@@ -107,35 +108,37 @@ class Tensor {
 
   /// The elements in row-major order. Throws DTypeError unless T is the stored type.
   template <Element T>
-  const T* data() const {
-    check_dtype(dtype_of<T>);
+  const T* data(SourceLocation place = SourceLocation::current()) const {
+    check_dtype(dtype_of<T>, place);
     return reinterpret_cast<const T*>(buffer_.data());
   }
   template <Element T>
-  std::span<const T> values() const& {
-    return {data<T>(), static_cast<std::size_t>(size_)};
+  std::span<const T> values(SourceLocation place = SourceLocation::current()) const& {
+    return {data<T>(place), static_cast<std::size_t>(size_)};
   }
   template <Element T>
-  std::span<const T> values() const&& = delete;  // it would outlive the elements
+  std::span<const T> values(SourceLocation place = SourceLocation::current()) const&& =
+      delete;  // it would outlive the elements
 
   /// An xtensor adaptor over the elements, without a copy; valid while this tensor lives. Comes
   /// with autograd/xtensor.hpp. Throws DTypeError unless T is the stored type.
   template <Element T>
-  auto view() const&;
+  auto view(SourceLocation place = SourceLocation::current()) const&;
   template <Element T>
-  auto view() const&& = delete;  // it would outlive the elements
+  auto view(SourceLocation place = SourceLocation::current()) const&& =
+      delete;  // it would outlive the elements
 
   /// The only element, as a double (or, for int64 beyond 2^53, its nearest). Throws ShapeError
   /// for a tensor of any other size.
-  double item() const;
+  double item(SourceLocation place = SourceLocation::current()) const;
   /// One element, e.g. `t.at({1, 2})`. Throws ShapeError for an index out of range.
-  double at(const Extents& index) const;
+  double at(const Extents& index, SourceLocation place = SourceLocation::current()) const;
 
   /// The elements for writing, for whoever makes the tensor. Throws Error if somebody else holds
   /// the buffer.
   template <Element T>
   T* exclusive_data() {
-    check_dtype(dtype_of<T>);
+    check_dtype(dtype_of<T>, SourceLocation());
     check_exclusive();
     return reinterpret_cast<T*>(buffer_.data());
   }
@@ -149,10 +152,17 @@ class Tensor {
         size_(size),
         id_(detail::unique_id()),
         dtype_(dtype) {}
-  void check_dtype(DType wanted) const {
-    if (dtype_ != wanted || !buffer_) fail_dtype(wanted);
+  template <Number T>
+  static Tensor of_values(std::span<const T> values, const Shape& shape) {
+    Tensor result = uninitialised(shape, dtype_of<element_t<T>>);
+    result.check_count("Tensor", static_cast<std::int64_t>(values.size()));
+    std::copy(values.begin(), values.end(), result.exclusive_data<element_t<T>>());
+    return result;
   }
-  [[noreturn]] void fail_dtype(DType wanted) const;
+  void check_dtype(DType wanted, SourceLocation place) const {
+    if (dtype_ != wanted || !buffer_) fail_dtype(wanted, place);
+  }
+  [[noreturn]] void fail_dtype(DType wanted, SourceLocation place) const;
   void check_exclusive() const {
     if (!buffer_.unique()) fail_exclusive();
   }

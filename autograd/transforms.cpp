@@ -1,6 +1,8 @@
 // What the transforms do with a recording.
 #include "autograd/transforms.hpp"
 
+#include "autograd/anomaly.hpp"
+#include "autograd/kernels/finite.hpp"
 #include "autograd/op.hpp"
 #include "autograd/tape_memory.hpp"
 
@@ -90,6 +92,32 @@ Tensor stacked(const std::vector<Tensor>& lines, const Tensor& y, const Tensor& 
   return reshape(columns ? transpose(whole) : whole, shape);
 }
 
+// The Jacobians of ys by xs, from the changes along one element of xs[i] after the other.
+std::vector<std::vector<Tensor>> by_columns(
+    std::span<const Tensor> ys, std::span<const Tensor> xs,
+    FunctionRef<std::vector<Tensor>(std::size_t i, const Tensor& direction)> changes_along) {
+  std::vector<std::vector<Tensor>> result(ys.size());
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    std::vector<std::vector<Tensor>> columns(ys.size());
+    for (std::int64_t place = 0; place < xs[i].size(); ++place) {
+      const std::vector<Tensor> changes = changes_along(i, unit(xs[i], place));
+      for (std::size_t k = 0; k < ys.size(); ++k) columns[k].push_back(changes[k]);
+    }
+    for (std::size_t k = 0; k < ys.size(); ++k)
+      result[k].push_back(stacked(columns[k], ys[k], xs[i], true));
+  }
+  return result;
+}
+
+bool all_finite(const std::vector<std::vector<Tensor>>& rows) {
+  for (const std::vector<Tensor>& row : rows)
+    for (const Tensor& t : row)
+      if (!visit_floating(t.dtype(),
+                          [&]<class T>(T) { return kernels::all_finite(t.size(), t.data<T>()); }))
+        return false;
+  return true;
+}
+
 }  // namespace
 
 /// While this lives, a pass goes over the recording: it is not recorded itself, unless for a
@@ -140,9 +168,10 @@ Tensor Trace::variable(const Tensor& x) const {
   return reshape(own_ ? detach(x) : x, x.shape());
 }
 
-std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs) const {
+std::vector<Tensor> Trace::gradient(const Tensor& y, std::span<const Tensor> xs,
+                                    std::string_view caller) const {
   const Pass pass(*this);
-  if (recorded(y) || y.size() != 1) return gradient_of_call(y, xs);
+  if (recorded(y) || y.size() != 1) return gradient_of_call(y, xs, caller);
   std::vector<Tensor> zero;
   for (const Tensor& x : xs) zero.push_back(zeros_like(x));
   return zero;
@@ -182,18 +211,9 @@ std::vector<Tensor> Trace::jacobian(const Tensor& y, std::span<const Tensor> xs)
 std::vector<std::vector<Tensor>> Trace::jacobians(std::span<const Tensor> ys,
                                                   std::span<const Tensor> xs) const {
   const Pass pass(*this);
-  std::vector<std::vector<Tensor>> result(ys.size());
-  for (const Tensor& x : xs) {
-    std::vector<std::vector<Tensor>> columns(ys.size());
-    for (std::int64_t i = 0; i < x.size(); ++i) {
-      const Tensor direction = unit(x, i);
-      const std::vector<Tensor> changes = pushed_forward(ys, {&x, 1}, {&direction, 1});
-      for (std::size_t k = 0; k < ys.size(); ++k) columns[k].push_back(changes[k]);
-    }
-    for (std::size_t k = 0; k < ys.size(); ++k)
-      result[k].push_back(stacked(columns[k], ys[k], x, true));
-  }
-  return result;
+  return by_columns(ys, xs, [&](std::size_t i, const Tensor& direction) {
+    return pushed_forward(ys, xs.subspan(i, 1), {&direction, 1});
+  });
 }
 
 void Trace::go_forward(std::string_view caller, std::span<const Tensor> xs,
@@ -225,11 +245,12 @@ std::vector<Tensor> Trace::jvp(std::span<const Tensor> ys, std::span<const Tenso
   return result;
 }
 
-ValueAndDerivatives value_and_gradient(const Call& call) {
+ValueAndDerivatives value_and_gradient(const Call& call, std::string_view caller) {
+  require_floating_arguments(caller, call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
   const Tensor y = call.f(x);
-  std::vector<Tensor> g = trace.gradient(y, x);
+  std::vector<Tensor> g = trace.gradient(y, x, caller);
   return {trace.result(y), std::move(g)};
 }
 
@@ -253,30 +274,44 @@ std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint) {
   return trace.vjp(y, x, adjoint);
 }
 
-std::vector<Tensor> jacobian(const Call& call) {
-  require_floating_arguments("jacobian", call.x);
+std::vector<Tensor> jacobian(const Call& call, std::string_view caller) {
+  require_floating_arguments(caller, call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
   const Tensor y = call.f(x);
-  require_floating_result("jacobian", y);
+  require_floating_result(caller, y);
   return trace.jacobian(y, x);
 }
 
-std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents) {
-  require_floating_arguments("hvp", call.x);
+std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents,
+                        std::string_view caller) {
+  require_floating_arguments(caller, call.x);
   Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
-  trace.go_forward("hvp", x, tangents);
-  const std::vector<Tensor> g = value_and_gradient({call.f, x, call.of_parameters}).derivatives;
+  trace.go_forward(caller, x, tangents);
+  const std::vector<Tensor> g =
+      value_and_gradient({call.f, x, call.of_parameters}, caller).derivatives;
   return trace.jvp(g, x, tangents);
 }
 
 std::vector<std::vector<Tensor>> hessian(const Call& call) {
   require_floating_arguments("hessian", call.x);
-  const Trace trace;
-  const std::vector<Tensor> x = variables(trace, call);
-  const std::vector<Tensor> g = value_and_gradient({call.f, x, call.of_parameters}).derivatives;
-  return trace.jacobians(g, x);
+  const bool nested = Tape::recording();
+  if (nested || !DetectAnomalies::active() || total_size(call.x) == 0) {
+    const Trace trace;
+    const std::vector<Tensor> x = variables(trace, call);
+    const auto g = value_and_gradient({call.f, x, call.of_parameters}, "hessian").derivatives;
+    std::vector<std::vector<Tensor>> result = trace.jacobians(g, x);
+    if (nested || all_finite(result)) return result;
+  }
+  // What is 0 because nobody asks for it meets, on a recorded gradient, its infinite derivative; a
+  // tape in forward mode sees both at once.
+  return by_columns(call.x, call.x, [&](std::size_t i, const Tensor& direction) {
+    std::vector<Tensor> directions;
+    for (const Tensor& x : call.x) directions.push_back(zeros_like(x));
+    directions[i] = direction;
+    return hvp(call, directions, "hessian");
+  });
 }
 
 }  // namespace detail

@@ -53,7 +53,8 @@ class Trace {
   /// depend on it.
   Tensor variable(const Tensor& x) const;
   /// As xg::gradient; zeros if `y` does not depend on anything recorded.
-  std::vector<Tensor> gradient(const Tensor& y, std::span<const Tensor> xs) const;
+  std::vector<Tensor> gradient(const Tensor& y, std::span<const Tensor> xs,
+                               std::string_view caller = "gradient") const;
   std::vector<Tensor> vjp(const Tensor& y, std::span<const Tensor> xs, const Tensor& adjoint) const;
   std::vector<Tensor> jacobian(const Tensor& y, std::span<const Tensor> xs) const;
   /// Of each y with respect to each x, forward.
@@ -87,28 +88,34 @@ struct ValueAndDerivatives {
   Tensor value;
   std::vector<Tensor> derivatives;
 };
-ValueAndDerivatives value_and_gradient(const Call& call);
+ValueAndDerivatives value_and_gradient(const Call& call, std::string_view caller = "gradient");
 ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tangents);
 std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint);
-std::vector<Tensor> jacobian(const Call& call);
-std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents);
+std::vector<Tensor> jacobian(const Call& call, std::string_view caller = "jacobian");
+std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents,
+                        std::string_view caller = "hvp");
 std::vector<std::vector<Tensor>> hessian(const Call& call);
 
-/// The call of a function of n tensors, for as long as `f` and `x` live.
+/// body(the call of a function of n tensors). What it throws is said to be at `place`.
 template <std::size_t n, class F, class Body>
-auto call_of(F& f, std::span<const Tensor, n> x, const Body& body) {
+auto call_of(F& f, std::span<const Tensor, n> x, SourceLocation place, const Body& body) {
   return [&]<std::size_t... i>(std::index_sequence<i...>) {
     const auto g = [&f](std::span<const Tensor> v) -> Tensor { return std::invoke(f, v[i]...); };
-    return body(Call{g, x});
+    return located(place, [&] { return body(Call{g, x}); });
   }
   (std::make_index_sequence<n>());
 }
-/// The call of a function of nothing.
 template <class F, class Body>
-auto call_of(F& f, std::span<const ParameterRef> parameters, const Body& body) {
+auto call_of(F& f, Operand x, const Body& body) {
+  return call_of(f, std::span<const Tensor, 1>(&x.tensor(), 1), x.place(), body);
+}
+/// The same of a function of nothing.
+template <class F, class Body>
+auto call_of(F& f, std::span<const ParameterRef> parameters, SourceLocation place,
+             const Body& body) {
   const std::vector<Tensor> x(parameters.begin(), parameters.end());
   const auto g = [&f](std::span<const Tensor>) -> Tensor { return std::invoke(f); };
-  return body(Call{g, x, true});
+  return located(place, [&] { return body(Call{g, x, true}); });
 }
 
 template <std::size_t n>
@@ -141,51 +148,55 @@ concept FunctionOfSeveral = n >
 /// The gradient of the scalar f(x), of the shape of x. Throws ShapeError if f(x) has more than one
 /// element.
 template <TensorFunction<Tensor> F>
-Tensor gradient(F&& f, const Tensor& x) {
-  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [](const detail::Call& call) {
+Tensor gradient(F&& f, Operand x) {
+  return detail::call_of(f, x, [](const detail::Call& call) {
     return detail::value_and_gradient(call).derivatives[0];
   });
 }
 /// The gradients of the scalar f(x, y, ...): `auto [dx, dy] = gradient(f, x, y);`
 template <class F, std::convertible_to<const Tensor&>... X>
-requires FunctionOfSeveral<F, sizeof...(X)>
-auto gradient(F&& f, const X&... x) {
-  constexpr std::size_t n = sizeof...(X);
-  const Tensor xs[n] = {x...};
-  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
-    return detail::array_of<n>(detail::value_and_gradient(call).derivatives);
-  });
+requires FunctionOfSeveral<F, 1 + sizeof...(X)>
+auto gradient(F&& f, Operand x, const X&... more) {
+  constexpr std::size_t n = 1 + sizeof...(X);
+  const Tensor xs[n] = {x, more...};
+  return detail::call_of(f, std::span<const Tensor, n>(xs), x.place(),
+                         [](const detail::Call& call) {
+                           return detail::array_of<n>(detail::value_and_gradient(call).derivatives);
+                         });
 }
 /// The gradients of the scalar f() with respect to parameters that f uses.
 template <TensorFunction<> F>
-NamedTensors gradient(F&& f, std::span<const ParameterRef> parameters) {
-  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+NamedTensors gradient(F&& f, std::span<const ParameterRef> parameters,
+                      SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
     return NamedTensors(parameters, detail::value_and_gradient(call).derivatives);
   });
 }
 
 /// f(x) and its gradient.
 template <TensorFunction<Tensor> F>
-ValueAndGradient value_and_gradient(F&& f, const Tensor& x) {
-  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [](const detail::Call& call) {
+ValueAndGradient value_and_gradient(F&& f, Operand x) {
+  return detail::call_of(f, x, [](const detail::Call& call) {
     auto [value, derivatives] = detail::value_and_gradient(call);
     return ValueAndGradient{std::move(value), std::move(derivatives[0])};
   });
 }
 /// `auto [value, gradients] = value_and_gradient(f, x, y);`, of which the gradients are an array.
 template <class F, std::convertible_to<const Tensor&>... X>
-requires FunctionOfSeveral<F, sizeof...(X)>
-auto value_and_gradient(F&& f, const X&... x) {
-  constexpr std::size_t n = sizeof...(X);
-  const Tensor xs[n] = {x...};
-  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
-    auto [value, derivatives] = detail::value_and_gradient(call);
-    return std::pair(std::move(value), detail::array_of<n>(std::move(derivatives)));
-  });
+requires FunctionOfSeveral<F, 1 + sizeof...(X)>
+auto value_and_gradient(F&& f, Operand x, const X&... more) {
+  constexpr std::size_t n = 1 + sizeof...(X);
+  const Tensor xs[n] = {x, more...};
+  return detail::call_of(
+      f, std::span<const Tensor, n>(xs), x.place(), [](const detail::Call& call) {
+        auto [value, derivatives] = detail::value_and_gradient(call);
+        return std::pair(std::move(value), detail::array_of<n>(std::move(derivatives)));
+      });
 }
 template <TensorFunction<> F>
-ValueAndGradients value_and_gradient(F&& f, std::span<const ParameterRef> parameters) {
-  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+ValueAndGradients value_and_gradient(F&& f, std::span<const ParameterRef> parameters,
+                                     SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
     auto [value, derivatives] = detail::value_and_gradient(call);
     return ValueAndGradients{std::move(value), {parameters, std::move(derivatives)}};
   });
@@ -194,17 +205,18 @@ ValueAndGradients value_and_gradient(F&& f, std::span<const ParameterRef> parame
 /// f(x), of any shape, and its change when x changes by `tangent`. Computed forward, beside the
 /// value: unless a tape records already, nothing is kept for a backward pass.
 template <TensorFunction<Tensor> F>
-ValueAndTangent value_and_jvp(F&& f, const Tensor& x, const Tensor& tangent) {
-  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [&](const detail::Call& call) {
+ValueAndTangent value_and_jvp(F&& f, Operand x, const Tensor& tangent) {
+  return detail::call_of(f, x, [&](const detail::Call& call) {
     auto [value, derivatives] = detail::value_and_jvp(call, {&tangent, 1});
     return ValueAndTangent{std::move(value), std::move(derivatives[0])};
   });
 }
 /// `value_and_jvp(f, {x, y}, {tx, ty})`
 template <class F, std::size_t n>
-requires FunctionOfSeveral<F, n> ValueAndTangent value_and_jvp(F&& f, const Tensor (&x)[n],
-                                                               const Tensor (&tangents)[n]) {
-  return detail::call_of(f, std::span<const Tensor, n>(x), [&](const detail::Call& call) {
+requires FunctionOfSeveral<F, n> ValueAndTangent
+value_and_jvp(F&& f, const Tensor (&x)[n], const Tensor (&tangents)[n],
+              SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, std::span<const Tensor, n>(x), place, [&](const detail::Call& call) {
     auto [value, derivatives] = detail::value_and_jvp(call, tangents);
     return ValueAndTangent{std::move(value), std::move(derivatives[0])};
   });
@@ -212,8 +224,9 @@ requires FunctionOfSeveral<F, n> ValueAndTangent value_and_jvp(F&& f, const Tens
 /// The tangents are those of the parameters: under their names, or in their order.
 template <TensorFunction<> F>
 ValueAndTangent value_and_jvp(F&& f, std::span<const ParameterRef> parameters,
-                              const TensorPerParameter& tangents) {
-  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+                              const TensorPerParameter& tangents,
+                              SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
     std::vector<Tensor> room;
     auto [value, derivatives] = detail::value_and_jvp(call, tangents.in_order_of(parameters, room));
     return ValueAndTangent{std::move(value), std::move(derivatives[0])};
@@ -222,36 +235,40 @@ ValueAndTangent value_and_jvp(F&& f, std::span<const ParameterRef> parameters,
 
 /// The Jacobian times `tangent`: the change of f(x) alone.
 template <TensorFunction<Tensor> F>
-Tensor jvp(F&& f, const Tensor& x, const Tensor& tangent) {
+Tensor jvp(F&& f, Operand x, const Tensor& tangent) {
   return value_and_jvp(f, x, tangent).tangent;
 }
 template <class F, std::size_t n>
 requires FunctionOfSeveral<F, n> Tensor jvp(F&& f, const Tensor (&x)[n],
-                                            const Tensor (&tangents)[n]) {
-  return value_and_jvp(f, x, tangents).tangent;
+                                            const Tensor (&tangents)[n],
+                                            SourceLocation place = SourceLocation::current()) {
+  return value_and_jvp(f, x, tangents, place).tangent;
 }
 template <TensorFunction<> F>
-Tensor jvp(F&& f, std::span<const ParameterRef> parameters, const TensorPerParameter& tangents) {
-  return value_and_jvp(f, parameters, tangents).tangent;
+Tensor jvp(F&& f, std::span<const ParameterRef> parameters, const TensorPerParameter& tangents,
+           SourceLocation place = SourceLocation::current()) {
+  return value_and_jvp(f, parameters, tangents, place).tangent;
 }
 
 /// `adjoint`, of the shape of f(x), times the Jacobian: of the shape of x.
 template <TensorFunction<Tensor> F>
-Tensor vjp(F&& f, const Tensor& x, const Tensor& adjoint) {
-  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1),
+Tensor vjp(F&& f, Operand x, const Tensor& adjoint) {
+  return detail::call_of(f, x,
                          [&](const detail::Call& call) { return detail::vjp(call, adjoint)[0]; });
 }
 /// `auto [dx, dy] = vjp(f, {x, y}, adjoint);`
 template <class F, std::size_t n>
-requires FunctionOfSeveral<F, n> std::array<Tensor, n> vjp(F&& f, const Tensor (&x)[n],
-                                                           const Tensor& adjoint) {
-  return detail::call_of(f, std::span<const Tensor, n>(x), [&](const detail::Call& call) {
+requires FunctionOfSeveral<F, n> std::array<Tensor, n> vjp(
+    F&& f, const Tensor (&x)[n], const Tensor& adjoint,
+    SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, std::span<const Tensor, n>(x), place, [&](const detail::Call& call) {
     return detail::array_of<n>(detail::vjp(call, adjoint));
   });
 }
 template <TensorFunction<> F>
-NamedTensors vjp(F&& f, std::span<const ParameterRef> parameters, const Tensor& adjoint) {
-  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+NamedTensors vjp(F&& f, std::span<const ParameterRef> parameters, const Tensor& adjoint,
+                 SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
     return NamedTensors(parameters, detail::vjp(call, adjoint));
   });
 }
@@ -259,50 +276,53 @@ NamedTensors vjp(F&& f, std::span<const ParameterRef> parameters, const Tensor& 
 /// All first derivatives of f(x): shape f(x).shape + x.shape. Computed forward, a column at a time,
 /// or backward, a row at a time, whichever are fewer.
 template <TensorFunction<Tensor> F>
-Tensor jacobian(F&& f, const Tensor& x) {
-  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1),
-                         [](const detail::Call& call) { return detail::jacobian(call)[0]; });
+Tensor jacobian(F&& f, Operand x) {
+  return detail::call_of(f, x, [](const detail::Call& call) { return detail::jacobian(call)[0]; });
 }
 /// `auto [jx, jy] = jacobian(f, x, y);`
 template <class F, std::convertible_to<const Tensor&>... X>
-requires FunctionOfSeveral<F, sizeof...(X)>
-auto jacobian(F&& f, const X&... x) {
-  constexpr std::size_t n = sizeof...(X);
-  const Tensor xs[n] = {x...};
-  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
-    return detail::array_of<n>(detail::jacobian(call));
-  });
+requires FunctionOfSeveral<F, 1 + sizeof...(X)>
+auto jacobian(F&& f, Operand x, const X&... more) {
+  constexpr std::size_t n = 1 + sizeof...(X);
+  const Tensor xs[n] = {x, more...};
+  return detail::call_of(
+      f, std::span<const Tensor, n>(xs), x.place(),
+      [](const detail::Call& call) { return detail::array_of<n>(detail::jacobian(call)); });
 }
 template <TensorFunction<> F>
-NamedTensors jacobian(F&& f, std::span<const ParameterRef> parameters) {
-  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+NamedTensors jacobian(F&& f, std::span<const ParameterRef> parameters,
+                      SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
     return NamedTensors(parameters, detail::jacobian(call));
   });
 }
 
 /// The second derivatives of the scalar f(x): shape x.shape + x.shape. Forward over reverse.
 template <TensorFunction<Tensor> F>
-Tensor hessian(F&& f, const Tensor& x) {
-  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1),
+Tensor hessian(F&& f, Operand x) {
+  return detail::call_of(f, x,
                          [](const detail::Call& call) { return detail::hessian(call)[0][0]; });
 }
 /// With respect to several tensors: `h = hessian(f, x, y)`, of which h[0][1] has the shape of x +
 /// that of y.
 template <class F, std::convertible_to<const Tensor&>... X>
-requires FunctionOfSeveral<F, sizeof...(X)>
-auto hessian(F&& f, const X&... x) {
-  constexpr std::size_t n = sizeof...(X);
-  const Tensor xs[n] = {x...};
-  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
-    std::array<std::array<Tensor, n>, n> result;
-    std::vector<std::vector<Tensor>> rows = detail::hessian(call);
-    for (std::size_t i = 0; i < n; ++i) result[i] = detail::array_of<n>(std::move(rows[i]));
-    return result;
-  });
+requires FunctionOfSeveral<F, 1 + sizeof...(X)>
+auto hessian(F&& f, Operand x, const X&... more) {
+  constexpr std::size_t n = 1 + sizeof...(X);
+  const Tensor xs[n] = {x, more...};
+  return detail::call_of(f, std::span<const Tensor, n>(xs), x.place(),
+                         [](const detail::Call& call) {
+                           std::array<std::array<Tensor, n>, n> result;
+                           std::vector<std::vector<Tensor>> rows = detail::hessian(call);
+                           for (std::size_t i = 0; i < n; ++i)
+                             result[i] = detail::array_of<n>(std::move(rows[i]));
+                           return result;
+                         });
 }
 template <TensorFunction<> F>
-NamedBlocks hessian(F&& f, std::span<const ParameterRef> parameters) {
-  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+NamedBlocks hessian(F&& f, std::span<const ParameterRef> parameters,
+                    SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
     return NamedBlocks(parameters, detail::hessian(call));
   });
 }
@@ -310,23 +330,25 @@ NamedBlocks hessian(F&& f, std::span<const ParameterRef> parameters) {
 /// The Hessian of the scalar f(x) times `tangent`, of the shape of x: the change of the gradient
 /// when x changes by `tangent`. Forward over reverse; the Hessian is never formed.
 template <TensorFunction<Tensor> F>
-Tensor hvp(F&& f, const Tensor& x, const Tensor& tangent) {
-  return detail::call_of(f, std::span<const Tensor, 1>(&x, 1), [&](const detail::Call& call) {
+Tensor hvp(F&& f, Operand x, const Tensor& tangent) {
+  return detail::call_of(f, x, [&](const detail::Call& call) {
     return detail::hvp(call, {&tangent, 1})[0];
   });
 }
 /// `auto [hx, hy] = hvp(f, {x, y}, {tx, ty});`, with the mixed derivatives.
 template <class F, std::size_t n>
-requires FunctionOfSeveral<F, n> std::array<Tensor, n> hvp(F&& f, const Tensor (&x)[n],
-                                                           const Tensor (&tangents)[n]) {
-  return detail::call_of(f, std::span<const Tensor, n>(x), [&](const detail::Call& call) {
+requires FunctionOfSeveral<F, n> std::array<Tensor, n> hvp(
+    F&& f, const Tensor (&x)[n], const Tensor (&tangents)[n],
+    SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, std::span<const Tensor, n>(x), place, [&](const detail::Call& call) {
     return detail::array_of<n>(detail::hvp(call, tangents));
   });
 }
 template <TensorFunction<> F>
 NamedTensors hvp(F&& f, std::span<const ParameterRef> parameters,
-                 const TensorPerParameter& tangents) {
-  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+                 const TensorPerParameter& tangents,
+                 SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
     std::vector<Tensor> room;
     return NamedTensors(parameters, detail::hvp(call, tangents.in_order_of(parameters, room)));
   });
@@ -337,15 +359,15 @@ NamedTensors hvp(F&& f, std::span<const ParameterRef> parameters,
 /// `grad<1>(grad<0>(f))(x, y)` a mixed one.
 template <std::size_t i = 0, class F>
 auto grad(F f) {
-  return [f = std::move(f)]<std::convertible_to<Tensor>... X>(const X&... x)->Tensor {
-    static_assert(i < sizeof...(X), "grad<i>: the function has no argument number i");
-    std::array<Tensor, sizeof...(X)> arguments{x...};
+  return [f = std::move(f)]<std::convertible_to<Tensor>... X>(Operand x, const X&... more)->Tensor {
+    static_assert(i <= sizeof...(X), "grad<i>: the function has no argument number i");
+    std::array<Tensor, 1 + sizeof...(X)> arguments{x, more...};
     const auto g = [&](const Tensor& v) -> Tensor {
       arguments[i] = v;
       return std::apply(f, arguments);
     };
     const Tensor at = arguments[i];
-    return gradient(g, at);
+    return gradient(g, Operand(at, x.place()));
   };
 }
 

@@ -30,9 +30,9 @@ Tensor::Tensor(const xt::xexpression<E>& expression) {
 }
 
 template <Element T>
-auto Tensor::view() const& {
+auto Tensor::view(SourceLocation place) const& {
   return xt::adapt<xt::layout_type::row_major>(
-      data<T>(), static_cast<std::size_t>(size_), xt::no_ownership(),
+      data<T>(place), static_cast<std::size_t>(size_), xt::no_ownership(),
       std::vector<std::size_t>(shape_.begin(), shape_.end()));
 }
 

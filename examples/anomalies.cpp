@@ -140,6 +140,12 @@ int main() {
     gradient(loss, v);
   });
 
+  show("infinity on the way forward, in anomaly mode", [&] {
+    const DetectAnomalies scope;
+    const auto root = [](const Tensor& v) { return sqrt(v); };
+    jacobian(root, Tensor{4.0, 0.0});
+  });
+
   show("NaN in the branch that `where` does not take", [&] {
     const auto entropy = [](const Tensor& p) { return sum(where(p > 0, -p * log(p), 0)); };
     std::cout << gradient(entropy, Tensor{0.5, 0.0, -1.0}) << '\n';

@@ -21,7 +21,7 @@ int main() {
   auto f = [](const Tensor& v) { return sum(pow(v, 3)); };
   const Tensor g = gradient(f, x);  // 3 x², of the shape of x
   const auto [value, slope] = value_and_gradient(f, x);
-  std::cout << "f(x) " << value << ", gradient " << slope << g << '\n';
+  std::cout << "f(x) " << value.item() << "\ngradient " << g << "\nand again " << slope << '\n';
 
   auto softened = [](const Tensor& v) { return softmax(v); };
   const Tensor along = jvp(softened, x, t);  // the change of softmax(x) when x moves by t
@@ -39,15 +39,16 @@ int main() {
   const Tensor change = jvp(area, {x, t}, {t, x});
   const auto [ha, hb] = hvp(area, {x, t}, {t, x});
   const auto blocks = hessian(area, x, t);  // blocks[0][1]: (3, 3), first by x, then by t
-  std::cout << "mixed derivatives\n" << blocks[0][1] << '\n';
-  std::cout << "gradients " << da << db << ", change " << change << ", hvp " << ha << hb << '\n';
+  std::cout << "gradients " << da << " and " << db << "\nchange " << change.item() << "\nhvp " << ha
+            << " and " << hb << "\nmixed derivatives\n"
+            << blocks[0][1] << '\n';
 
   // to any order
   auto quartic = [](const Tensor& v) { return pow(v, 4); };
   auto second = grad(grad(quartic));
-  std::cout << "12 x² at 2: " << second(2.0) << '\n';
+  std::cout << "12 x² at 2: " << second(2.0).item() << '\n';
   auto mixed = grad<1>(grad<0>([](const Tensor& a, const Tensor& b) { return a * a * b; }));
-  std::cout << "2 a at 3: " << mixed(3.0, 1.0) << '\n';
+  std::cout << "2 a at 3: " << mixed(3.0, 1.0).item() << '\n';
 
   // of a model, with respect to its parameters
   Net net;
@@ -57,7 +58,7 @@ int main() {
   auto cost = [&] { return nn::quadratic_cost(net(inputs), targets); };
   const auto [before, gradients] = value_and_gradient(cost, net.parameters());
   for (const auto& [name, tensor] : gradients)
-    std::cout << name << ' ' << tensor.shape() << ": " << squared_norm(tensor) << '\n';
+    std::cout << name << ' ' << tensor.shape() << ": " << squared_norm(tensor).item() << '\n';
 
   // along the steepest descent the cost is c - a s + ½ b s² for a step s, least at s = a / b
   const NamedTensors bend = hvp(cost, net.parameters(), gradients);
@@ -72,5 +73,6 @@ int main() {
   const auto parameters = net.parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i)
     parameters[i].add_scaled(-a / b, gradients[i]);
-  std::cout << "cost " << before << ", after a step of " << a / b << ": " << cost() << '\n';
+  std::cout << "cost " << before.item() << ", after a step of " << a / b << ": " << cost().item()
+            << '\n';
 }

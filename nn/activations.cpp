@@ -23,8 +23,8 @@ constexpr std::pair<std::string_view, Activation> named[] = {
     {"swish", swish}};
 }
 
-Activation activation_from_name(std::string_view name) {
-  return detail::find_name(named, name, "activation");
+Activation activation_from_name(std::string_view name, SourceLocation place) {
+  return detail::find_name(named, name, "activation", place);
 }
 
 const std::vector<std::string_view>& activation_names() {

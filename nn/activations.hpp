@@ -18,7 +18,8 @@ Tensor swish(Operand z);
 
 /// The activation called "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu",
 /// "softplus", "sin" or "swish". Throws ValueError with the list of names.
-Activation activation_from_name(std::string_view name);
+Activation activation_from_name(std::string_view name,
+                                SourceLocation place = SourceLocation::current());
 /// Those names.
 const std::vector<std::string_view>& activation_names();
 

@@ -51,13 +51,15 @@ Tensor log_likelihood_cost(Operand z, Operand y) {
   });
 }
 
-std::int64_t count_correct(const Tensor& outputs, const Tensor& labels) {
-  if (outputs.rank() != 2 || labels.rank() != 1 || outputs.extent(0) != labels.extent(0))
-    throw ShapeError(text("[count_correct] outputs of shape ", outputs.shape(),
-                          " and labels of shape ", labels.shape(),
-                          "; (examples, classes) and (examples,) are needed"));
-  if (labels.dtype() != DType::int64)
-    throw DTypeError(text("[count_correct] labels must be int64, not ", labels.dtype()));
+std::int64_t count_correct(Operand outputs, const Tensor& labels) {
+  detail::located(outputs.place(), [&] {
+    if (outputs->rank() != 2 || labels.rank() != 1 || outputs->extent(0) != labels.extent(0))
+      throw ShapeError(text("[count_correct] outputs of shape ", outputs->shape(),
+                            " and labels of shape ", labels.shape(),
+                            "; (examples, classes) and (examples,) are needed"));
+    if (labels.dtype() != DType::int64)
+      throw DTypeError(text("[count_correct] labels must be int64, not ", labels.dtype()));
+  });
   const NoRecording scope;
   if (labels.size() == 0) return 0;
   const Tensor right = equal(argmax(outputs, -1), labels);

@@ -27,6 +27,6 @@ Tensor log_likelihood_cost(Operand z, Operand y);
 /// How many rows of `outputs` (examples, classes) have their largest element at `labels`
 /// (examples,) int64. Throws ShapeError if the numbers of examples differ, DTypeError for other
 /// labels.
-std::int64_t count_correct(const Tensor& outputs, const Tensor& labels);
+std::int64_t count_correct(Operand outputs, const Tensor& labels);
 
 }  // namespace xg::nn

@@ -53,8 +53,8 @@ constexpr std::pair<std::string_view, Tensor (*)(const Shape&, Key, DType)> name
     {"zeros", initialisers::zeros}};
 }
 
-Initialiser initialiser_from_name(std::string_view name) {
-  return detail::find_name(named, name, "initialiser");
+Initialiser initialiser_from_name(std::string_view name, SourceLocation place) {
+  return detail::find_name(named, name, "initialiser", place);
 }
 
 const std::vector<std::string_view>& initialiser_names() {

@@ -33,7 +33,8 @@ Initialiser constant(double value);
 
 /// The initialiser called "standard-normal", "scaled-normal", "glorot", "he" or "zeros". Throws
 /// ValueError with the list of names.
-Initialiser initialiser_from_name(std::string_view name);
+Initialiser initialiser_from_name(std::string_view name,
+                                  SourceLocation place = SourceLocation::current());
 /// Those names.
 const std::vector<std::string_view>& initialiser_names();
 

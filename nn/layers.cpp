@@ -7,10 +7,13 @@ namespace xg::nn {
 
 using xg::detail::text;
 
-Dense::Dense(std::int64_t inputs, std::int64_t outputs, const DenseOptions& options) {
-  if (inputs < 1 || outputs < 1)
-    throw ValueError(text("[Dense] a layer needs at least one input and one output, not ", inputs,
-                          " and ", outputs));
+Dense::Dense(std::int64_t inputs, std::int64_t outputs, const DenseOptions& options,
+             SourceLocation place) {
+  xg::detail::located(place, [&] {
+    if (inputs < 1 || outputs < 1)
+      throw ValueError(text("[Dense] a layer needs at least one input and one output, not ", inputs,
+                            " and ", outputs));
+  });
   const Key key = Key{options.seed}
                       .fold(static_cast<std::uint64_t>(inputs))
                       .fold(static_cast<std::uint64_t>(outputs));

@@ -30,7 +30,8 @@ struct DenseOptions {
 class Dense : public Module {
  public:
   /// Throws ValueError unless inputs and outputs are positive, DTypeError for int64.
-  Dense(std::int64_t inputs, std::int64_t outputs, const DenseOptions& options = {});
+  Dense(std::int64_t inputs, std::int64_t outputs, const DenseOptions& options = {},
+        SourceLocation place = SourceLocation::current());
 
   Members members() const override;
   /// Throws ShapeError unless the last axis of x has as many elements as the layer has inputs.

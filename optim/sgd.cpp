@@ -29,6 +29,11 @@ std::int64_t automatic_chunk_size(std::int64_t examples, std::uint64_t parameter
   return std::max(smallest, (examples + most_chunks - 1) / most_chunks);
 }
 
+void check_rate(double rate) {
+  if (!(rate > 0) || std::isinf(rate))
+    throw ValueError(text("[SGD] the learning rate must be a positive number, not ", rate));
+}
+
 }  // namespace
 
 /// What a step works with, kept from step to step.
@@ -51,9 +56,15 @@ struct SGD::Work {
   Inputs parameters() const { return Inputs(values.data(), values.size()); }
 };
 
-SGD::SGD(ParameterRefs parameters, const SGDOptions& options)
+SGD::SGD(ParameterRefs parameters, const SGDOptions& options, SourceLocation place)
     : parameters_(std::move(parameters)), options_(options), work_(std::make_unique<Work>()) {
-  set_learning_rate(options.learning_rate);
+  xg::detail::located(place, [&] { check_options(); });
+  for (const ParameterRef& parameter : parameters_) work_->values.push_back(&parameter.value());
+  if (options_.threads > 0) work_->arena.emplace(options_.threads);
+}
+
+void SGD::check_options() const {
+  check_rate(options_.learning_rate);
   if (parameters_.empty()) throw ValueError("[SGD] there are no parameters to train");
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     for (std::size_t k = 0; k < i; ++k)
@@ -63,28 +74,28 @@ SGD::SGD(ParameterRefs parameters, const SGDOptions& options)
   if (options_.threads < 0 || options_.chunk_size < 0)
     throw ValueError(text("[SGD] threads and chunk_size cannot be negative: ", options_.threads,
                           " and ", options_.chunk_size));
-  for (const ParameterRef& parameter : parameters_) work_->values.push_back(&parameter.value());
-  if (options_.threads > 0) work_->arena.emplace(options_.threads);
 }
 
 SGD::SGD(SGD&&) noexcept = default;
 SGD& SGD::operator=(SGD&&) noexcept = default;
 SGD::~SGD() = default;
 
-void SGD::set_learning_rate(double rate) {
-  if (!(rate > 0) || std::isinf(rate))
-    throw ValueError(text("[SGD] the learning rate must be a positive number, not ", rate));
+void SGD::set_learning_rate(double rate, SourceLocation place) {
+  xg::detail::located(place, [&] { check_rate(rate); });
   options_.learning_rate = rate;
 }
 
-void SGD::step(const TensorPerParameter& given) {
+void SGD::step(const TensorPerParameter& given, SourceLocation place) {
   std::vector<Tensor> room;
-  const std::span<const Tensor> gradients = given.in_order_of(parameters_, room);
-  if (gradients.size() != parameters_.size())
-    throw ValueError(
-        text("[SGD] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"));
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    parameters_[i].check_fits("SGD", gradients[i]);
+  std::span<const Tensor> gradients;
+  xg::detail::located(place, [&] {
+    gradients = given.in_order_of(parameters_, room);
+    if (gradients.size() != parameters_.size())
+      throw ValueError(
+          text("[SGD] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"));
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      parameters_[i].check_fits("SGD", gradients[i]);
+  });
   descend(gradients);
 }
 

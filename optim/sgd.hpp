@@ -31,7 +31,8 @@ class SGD {
  public:
   /// Throws ValueError for a learning rate that is not a positive number, a negative number of
   /// threads or chunk size, no parameters, or one that is listed twice.
-  SGD(ParameterRefs parameters, const SGDOptions& options);
+  SGD(ParameterRefs parameters, const SGDOptions& options,
+      SourceLocation place = SourceLocation::current());
   SGD(SGD&&) noexcept;
   SGD& operator=(SGD&&) noexcept;
   ~SGD();
@@ -39,7 +40,7 @@ class SGD {
   /// One step along gradients of the caller's, under the parameters' names or in their order.
   /// Throws ValueError if there are more or fewer of them or others, ShapeError or DTypeError if
   /// one does not fit; then no parameter has changed.
-  void step(const TensorPerParameter& gradients);
+  void step(const TensorPerParameter& gradients, SourceLocation place = SourceLocation::current());
 
   /// One step on a batch: `cost(batch)` is the average of a cost over the examples. Gives that
   /// average before the step.
@@ -51,18 +52,20 @@ class SGD {
   /// batch, for a cost that depends on none of the parameters, and when called by its own cost.
   template <Sliceable B, class Cost>
   requires std::is_invocable_r_v<Tensor, Cost&, const B&>
-  double step(const B& batch, Cost&& cost) {
+  double step(const B& batch, Cost&& cost, SourceLocation place = SourceLocation::current()) {
     const std::int64_t size = batch.size();
-    return step_in_chunks(size, [&](std::int64_t begin, std::int64_t end) -> Tensor {
+    const auto of_chunk = [&](std::int64_t begin, std::int64_t end) -> Tensor {
       return begin == 0 && end == size ? cost(batch) : cost(B(batch.slice(begin, end)));
-    });
+    };
+    return xg::detail::located(place, [&] { return step_in_chunks(size, of_chunk); });
   }
 
   double learning_rate() const noexcept { return options_.learning_rate; }
   /// Throws ValueError unless positive and finite.
-  void set_learning_rate(double rate);
+  void set_learning_rate(double rate, SourceLocation place = SourceLocation::current());
 
  private:
+  void check_options() const;
   using ChunkCost = FunctionRef<Tensor(std::int64_t, std::int64_t)>;
   struct Work;
   double step_in_chunks(std::int64_t size, ChunkCost cost);

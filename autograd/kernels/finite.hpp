@@ -1,6 +1,7 @@
-// Whether there is a NaN or an infinity among many numbers.
+// Whether there is a NaN or an infinity among many numbers, or a 0.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -25,6 +26,16 @@ bool all_finite(std::int64_t n, const T* x) {
     if (!(rest == 0)) result.store(false, std::memory_order_relaxed);
   });
   return result.load(std::memory_order_relaxed);
+}
+
+/// Whether one of n numbers is 0.
+template <class T>
+bool has_zero(std::int64_t n, const T* x) {
+  const Batch<T> zero(0);
+  auto zeros = Batch<T>(1) == zero;
+  std::int64_t i = 0;
+  for (; i + lanes<T> <= n; i += lanes<T>) zeros = zeros | (load(x + i) == zero);
+  return xsimd::any(zeros) || std::find(x + i, x + n, T(0)) != x + n;
 }
 
 }  // namespace xg::kernels

@@ -247,18 +247,21 @@ Tensor minimum(Operand a, Operand b) { return apply(ops::Minimum{}, a, b); }
 Tensor pow(Operand a, Operand b) { return apply(ops::Power{}, a, b); }
 Tensor xlogy(Operand x, Operand y) { return apply(ops::XLogY{}, x, y); }
 
-Tensor scalar_like(const Tensor& like, double value) {
-  if (like.defined() && like.dtype() == DType::int64 &&
-      !(value == std::trunc(value) && std::abs(value) < 0x1p63))
-    throw DTypeError(detail::text("[scalar] ", value,
-                                  " beside an int64 tensor; convert that with "
-                                  "cast(x, DType::float64)"));
-  return ops::constant_of(value, like.dtype());
+Tensor scalar_like(Operand like, double value) {
+  detail::located(like.place(), [&] {
+    if (like->defined() && like->dtype() == DType::int64 &&
+        !(value == std::trunc(value) && std::abs(value) < 0x1p63))
+      throw DTypeError(detail::text("[scalar] ", value,
+                                    " beside an int64 tensor; convert that with "
+                                    "cast(x, DType::float64)"));
+  });
+  return ops::constant_of(value, like->dtype());
 }
 
-Tensor scalar_like(const Tensor& like, std::int64_t value) {
-  return like.dtype() == DType::int64 ? Tensor(value)
-                                      : ops::constant_of(static_cast<double>(value), like.dtype());
+Tensor scalar_like(Operand like, std::int64_t value) {
+  return like->dtype() == DType::int64
+             ? Tensor(value)
+             : ops::constant_of(static_cast<double>(value), like->dtype());
 }
 
 }  // namespace xg

@@ -43,8 +43,9 @@ Subscripts parse(std::string_view subscripts, std::size_t operands) {
     }
   }
   if (s.operands.size() != operands)
-    throw ValueError(
-        text(start, "letters for ", s.operands.size(), " tensors, but there are ", operands));
+    throw ValueError(text(start, "letters for ", s.operands.size(),
+                          s.operands.size() == 1 ? " tensor" : " tensors", ", but ", operands,
+                          " came"));
   std::map<char, int> times;
   for (const std::string& letters : s.operands)
     for (const char c : letters) ++times[c];

@@ -29,8 +29,9 @@ Tensor map_alike(const std::array<const Tensor*, n>& x, const F& f) {
   return out;
 }
 
-// Where an adjoint or tangent is exactly 0, so is what an elementwise rule makes of it, whatever
-// the derivative is there: 0 times infinity or NaN counts as 0 (see `where` in ops.hpp).
+// Where an adjoint or tangent is exactly 0, so is what an elementwise rule, or that of a reduction
+// or softmax, makes of it, whatever the derivative is there: 0 times infinity or NaN counts as 0
+// (see `where` in ops.hpp).
 
 /// `change`, on SIMD batches, but 0 where t is.
 template <class V>
@@ -38,13 +39,15 @@ V unless_zero(const V& t, const V& change) {
   return xsimd::select(t == V(0), V(0), change);
 }
 
+/// Whether every number of a tensor is finite.
+inline bool is_finite(const Tensor& x) {
+  return visit_floating(x.dtype(),
+                        [&]<class T>(T) { return kernels::all_finite(x.size(), x.data<T>()); });
+}
+
 /// The same of tensors, as an operation of its own, so that it can be differentiated; nearly always
 /// every number is finite, and there is nothing to do.
 inline Tensor unless_zero(const Tensor& t, Tensor change) {
-  const auto is_finite = [](const Tensor& x) {
-    return visit_floating(x.dtype(),
-                          [&]<class T>(T) { return kernels::all_finite(x.size(), x.data<T>()); });
-  };
   if (!change.defined()) return change;
   bool finite = is_finite(change);
   // The next derivative may be infinite where this one is not.
@@ -182,6 +185,12 @@ Tensor map_unless_zero(std::string_view name, const Tensor& t, const Tensor& x, 
                      out);
   });
   return out;
+}
+
+/// t * x, of two tensors that broadcast; 0 where t is.
+inline Tensor product_unless_zero(const Tensor& t, const Tensor& x) {
+  if (Tape::recording()) return unless_zero(t, t * x);
+  return map_unless_zero("multiply", t, x, [](const auto& a, const auto& b) { return a * b; });
 }
 
 /// A row of two inputs, which broadcast; as Unary, with `value(a, b)` and, if it is worth it,

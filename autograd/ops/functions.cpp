@@ -217,7 +217,7 @@ struct Erf : Unary<Erf> {
 struct ConstantPower : Unary<ConstantPower> {
   double exponent = 3;
 
-  static constexpr auto name = "pow_constant";
+  static constexpr auto name = "pow";
   static constexpr Keep keeps = Keep::inputs;
   template <class V>
   V value(const V& x) const {

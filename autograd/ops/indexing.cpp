@@ -421,16 +421,20 @@ Tensor one_hot(Operand labels, std::int64_t classes, DType dtype) {
 }
 Tensor cast(Operand x, DType dtype) { return apply(ops::Cast{dtype}, x); }
 
-Tensor zeros(const Shape& shape, DType dtype) { return Tensor::full(shape, 0, dtype); }
-Tensor ones(const Shape& shape, DType dtype) { return Tensor::full(shape, 1, dtype); }
-Tensor full(const Shape& shape, double value, DType dtype) {
-  return Tensor::full(shape, value, dtype);
+Tensor zeros(const Shape& shape, DType dtype, SourceLocation place) {
+  return full(shape, 0, dtype, place);
+}
+Tensor ones(const Shape& shape, DType dtype, SourceLocation place) {
+  return full(shape, 1, dtype, place);
+}
+Tensor full(const Shape& shape, double value, DType dtype, SourceLocation place) {
+  return detail::located(place, [&] { return Tensor::full(shape, value, dtype); });
 }
 Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype()); }
 Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
 
-Tensor arange(std::int64_t count, DType dtype) {
-  Tensor out = Tensor::uninitialised({count}, dtype);
+Tensor arange(std::int64_t count, DType dtype, SourceLocation place) {
+  Tensor out = detail::located(place, [&] { return Tensor::uninitialised({count}, dtype); });
   visit_dtype(dtype, [&]<class T>(T) {
     T* to = out.exclusive_data<T>();
     for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(i);
@@ -438,9 +442,9 @@ Tensor arange(std::int64_t count, DType dtype) {
   return out;
 }
 
-Tensor eye(std::int64_t n, DType dtype) {
+Tensor eye(std::int64_t n, DType dtype, SourceLocation place) {
   const NoRecording scope;
-  return one_hot(arange(n), n, dtype);
+  return detail::located(place, [&] { return one_hot(arange(n), n, dtype); });
 }
 
 }  // namespace xg

@@ -1,10 +1,12 @@
 // Systems of linear equations, the inverse, the determinant's logarithm and the Cholesky factor of
 // a matrix.
 #include <algorithm>
+#include <limits>
 
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/lapack.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/elementwise.hpp"
 #include "autograd/ops/samples.hpp"
 
 namespace xg {
@@ -230,6 +232,8 @@ struct Cholesky {
     const std::int64_t minor = visit_floating(out.dtype(), [&]<class T>(T) {
       return kernels::cholesky<T>(shape[0], x[0].data<T>(), out.exclusive_data<T>());
     });
+    if (minor > 0 && !is_finite(x[0]))
+      throw ValueError(text("[cholesky] the matrix ", shape, " has NaN or infinity in it"));
     if (minor > 0)
       throw ValueError(text("[cholesky] the matrix ", shape, " is not positive definite: its ",
                             "leading minor of order ", minor, " is not above 0"));
@@ -263,6 +267,9 @@ struct Cholesky {
                       {Tensor{{4., 2., 0.}, {2., 1., 0.}, {0., 0., 1.}}},
                       "not positive definite: its leading minor of order 2 is not above 0"});
     result.push_back({{}, {Tensor{{-1.}}}, "its leading minor of order 1 is not above 0"});
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (const Tensor& a : {Tensor{{nan}}, Tensor{{4., nan}, {nan, 4.}}})
+      result.push_back({{}, {a}, "has NaN or infinity in it"});
     return result;
   }
   static std::vector<Sample<Cholesky>> at_size(std::int64_t n) {

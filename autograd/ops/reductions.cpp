@@ -10,6 +10,7 @@
 #include "autograd/kernels/others.hpp"
 #include "autograd/kernels/reduce.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/elementwise.hpp"
 #include "autograd/ops/grouped.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -27,6 +28,11 @@ Tensor reduce(Reduction kind, const Tensor& x, const Axes& axes, const Shape& sh
     kernels::reduce(kind, g.outer, g.count, g.inner, from.data<T>(), out.exclusive_data<T>());
   });
   return out;
+}
+
+/// g / by, where nobody records; 0 where g is.
+Tensor quotient_unless_zero(const Tensor& g, const Tensor& by) {
+  return map_unless_zero("divide", g, by, [](const auto& a, const auto& b) { return a / b; });
 }
 
 /// What the reductions share: the axes, the shape rule, and the way back to the input's shape.
@@ -138,11 +144,13 @@ struct SquaredNorm : Over<SquaredNorm> {
   }
   // 2 x for each element.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
-    if (g.size() == 1 && !Tape::recording()) return scale(r.input(0), 2 * g.item());
-    return expanded(scale(g, 2), r) * r.input(0);
+    const Tensor& x = r.input(0);
+    if (g.size() == 1 && !Tape::recording())
+      return g.item() == 0 ? zeros_like(x) : scale(x, 2 * g.item());
+    return product_unless_zero(expanded(scale(g, 2), r), x);
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return scale(collected(t * r.input(0)), 2);
+    return scale(collected(product_unless_zero(t, r.input(0))), 2);
   }
   std::string equation() const { return "‖{0}‖²" + (axes.empty() ? "" : "_" + to_string(axes)); }
 };
@@ -160,7 +168,7 @@ struct Mean : Over<Mean> {
     return broadcast_to(expanded(g / count(r.input_shape(0)), r), r.input_shape(0));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return collected(t) / count(r.input_shape(0));
+    return collected(t) / std::max<std::int64_t>(1, count(r.input_shape(0)));
   }
 };
 
@@ -181,12 +189,14 @@ struct Var : Over<Var> {
     if (const auto grouped = unrecorded(r))
       return spread(
           *grouped,
-          [](const auto& v, const auto& centre, const auto& by) { return (v - centre) * by; }, x,
-          mean(x, axes), scale(g, 2 / divisor(x.shape())));
-    return expanded(g, r) * slope(x);
+          [](const auto& v, const auto& centre, const auto& by) {
+            return unless_zero(by, (v - centre) * by);
+          },
+          x, mean(x, axes), unless_zero(g, scale(g, 2 / divisor(x.shape()))));
+    return product_unless_zero(expanded(g, r), slope(x));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return collected(t * slope(r.input(0)));
+    return collected(product_unless_zero(t, slope(r.input(0))));
   }
   double flops(const Record& r) const { return 4 * Over::flops(r); }
   static std::vector<Sample<Var>> samples() {
@@ -232,16 +242,19 @@ struct Prod : Over<Prod> {
     const Tensor& x = r.input(0);
     if (const auto grouped = unrecorded(r)) {
       Tensor out = Tensor::uninitialised(x.shape(), x.dtype());
-      visit_floating(x.dtype(), [&]<class T>(T) {
+      const bool zeros = visit_floating(x.dtype(), [&]<class T>(T) {
         kernels::products_of_others(grouped->outer, grouped->count, grouped->inner, x.data<T>(),
                                     g.data<T>(), out.exclusive_data<T>());
+        return kernels::has_zero(g.size(), g.data<T>());
       });
-      return out;
+      if (!zeros) return out;
+      return spread(
+          *grouped, [](const auto& v, const auto& t) { return unless_zero(t, v); }, out, g);
     }
-    return expanded(g, r) * slope(x);
+    return product_unless_zero(expanded(g, r), slope(x));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return collected(t * slope(r.input(0)));
+    return collected(product_unless_zero(t, slope(r.input(0))));
   }
   static std::vector<Sample<Prod>> samples() {
     auto result = Over::samples();
@@ -287,12 +300,12 @@ struct Extreme : Over<Self> {
       };
       const Axes reduced = this->normalised(r.input_shape(0));
       const Tensor ties = reduce(Self::count, r.input(0), reduced, r.output_shape());
-      return spread(*grouped, share_of, r.input(0), r.output(), g / ties);
+      return spread(*grouped, share_of, r.input(0), r.output(), quotient_unless_zero(g, ties));
     }
-    return this->expanded(g, r) * share(r);
+    return product_unless_zero(this->expanded(g, r), share(r));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return this->collected(t * share(r));
+    return this->collected(product_unless_zero(t, share(r)));
   }
 
  private:
@@ -345,17 +358,18 @@ struct LogSumExp : Over<LogSumExp> {
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
     if (const auto grouped = unrecorded(r)) {
       const auto weight = [](const auto& x, const auto& largest, const auto& part) {
-        return part * xsimd::exp(x - largest);
+        return unless_zero(part, part * xsimd::exp(x - largest));
       };
       const Tensor& x = r.input(0);
       const auto [largest, sums] = exponentials(*grouped, x, g.shape());
       const Tensor nothing = equal(largest, -std::numeric_limits<double>::infinity());
-      return spread(*grouped, weight, x, where(nothing, 0, largest), g / where(nothing, 1, sums));
+      return spread(*grouped, weight, x, where(nothing, 0, largest),
+                    quotient_unless_zero(g, where(nothing, 1, sums)));
     }
-    return expanded(g, r) * weights(r);
+    return product_unless_zero(expanded(g, r), weights(r));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return collected(t * weights(r));
+    return collected(product_unless_zero(t, weights(r)));
   }
   double flops(const Record& r) const { return 4 * Over::flops(r); }
 

@@ -4,6 +4,7 @@
 #include "autograd/catalogue.hpp"
 #include "autograd/kernels/softmax.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/elementwise.hpp"
 #include "autograd/ops/grouped.hpp"
 #include "autograd/ops/samples.hpp"
 
@@ -23,6 +24,11 @@ struct Parts {
     return Parts{g, largest, sums};
   }
 };
+
+/// y * t, which equations show in this order; 0 where t is.
+Tensor weighed(const Tensor& y, const Tensor& t) {
+  return Tape::recording() ? unless_zero(t, y * t) : product_unless_zero(t, y);
+}
 
 template <class Self>
 struct Normalised {
@@ -100,7 +106,7 @@ struct Softmax : Normalised<Softmax> {
   // The Jacobian diag(y) − y yᵀ is symmetric.
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
     const Tensor& y = r.output();
-    return y * (g - sum(g * y, axes, true));
+    return weighed(y, g - sum(product_unless_zero(g, y), axes, true));
   }
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
 };
@@ -122,10 +128,10 @@ struct LogSoftmax : Normalised<LogSoftmax> {
     return shifted - log(sum(exp(shifted), axes, true));
   }
   Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
-    return g - exp(r.output()) * sum(g, axes, true);
+    return g - weighed(exp(r.output()), sum(g, axes, true));
   }
   Tensor jvp(std::size_t, const Tensor& t, const Record& r) const {
-    return t - sum(exp(r.output()) * t, axes, true);
+    return t - sum(weighed(exp(r.output()), t), axes, true);
   }
 };
 

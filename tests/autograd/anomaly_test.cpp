@@ -131,3 +131,131 @@ TEST_CASE("anomalies: in a backward pass that is recorded, the rule is named tha
         "derivative of [sqrt], recorded " +
             place + "\n  in distance\n  " + call);
 }
+
+TEST_CASE("anomalies: second derivatives and passes forward along a tape are looked at",
+          "[anomaly]") {
+  const DetectAnomalies scope;
+  const Tensor x{0., 1.};
+  const auto power = [](const Tensor& v) { return sum(pow(v, 1.5)); };
+  const auto root = [](const Tensor& v) { return sqrt(v); };
+  REQUIRE_ERROR(hessian(power, x), AnomalyError, "is inf at (0,)");
+  REQUIRE_ERROR(hvp(power, x, x + 1), AnomalyError, "is inf at (0,)");
+  REQUIRE_ERROR(
+      jacobian(root, x), AnomalyError,
+      "[sqrt] the change of the output by input 0 is inf at (0,); the tangent of the input is "
+      "(2,) from 0 to 1, recorded at ");
+  CHECK(identical(hessian(power, Tensor{4., 1.}), Tensor{{0.375, 0.}, {0., 0.75}}));
+  // Where the tangent or adjoint is 0, so is what comes of it.
+  CHECK(identical(hvp(power, x, Tensor{0., 1.}), Tensor{0., 0.75}));
+  const auto chosen = [&](const Tensor& v) { return sum(where(v > 0, pow(v, 1.5), 0)); };
+  CHECK(identical(hvp(chosen, x, Tensor{1., 1.}), Tensor{0., 0.75}));
+  CHECK(identical(hessian(chosen, x), Tensor{{0., 0.}, {0., 0.75}}));
+}
+
+TEST_CASE("anomalies: under a tape of the user's, forward derivatives name the rule and the place",
+          "[anomaly]") {
+  const DetectAnomalies scope;
+  const Tape tape;
+  const Tensor x{0., 1.};
+  std::string place;
+  const auto power = [&](const Tensor& v) {
+    const Scope inner("distance");
+    return place = here(), sum(pow(v, 1.5));
+  };
+  const auto root = [&](const Tensor& v) {
+    const Scope inner("distance");
+    return place = here(), sqrt(v);
+  };
+  for (const std::string& error :
+       {error_of([&] { jvp(root, x, x + 1); }), error_of([&] { hvp(power, x, x + 1); }),
+        error_of([&] { hessian(power, x); }), error_of([&] { jacobian(root, x); })}) {
+    INFO(error);
+    CHECK(error.find(" inf at (0,)") != std::string::npos);
+    CHECK(error.find(", recorded at ") != std::string::npos);
+    CHECK(error.find("anomaly_test.cpp:") != std::string::npos);
+    CHECK(error.find("\n  in distance") != std::string::npos);
+  }
+  const std::string error = error_of([&] { jvp(root, x, x + 1); });
+  CHECK(error.find("[divide] gave inf at (0,)") == 0);
+  CHECK(error.find("in the derivative of [sqrt], recorded " + place) != std::string::npos);
+}
+
+TEST_CASE("anomalies: an infinite constant of the user's own is none", "[anomaly]") {
+  const DetectAnomalies scope;
+  const Tape tape;
+  const Tensor z{1., 2.};
+  const Tensor masked = where(z > 1.5, z, -infinity);
+  CHECK(identical(masked, Tensor{-infinity, 2.}));
+  CHECK(identical(softmax(reshape(masked, {1, 2})), Tensor{{0., 1.}}));
+  CHECK(identical(gradient(logsumexp(masked), z), Tensor{0., 1.}));
+  REQUIRE_ERROR(sum(masked), AnomalyError,
+                "[sum] gave -inf at (); input 0 (2,) from 2 to 2 came with -inf at (0,)");
+}
+
+TEST_CASE("anomalies: NaN that the user's adjoint or tangent came with is said to be there",
+          "[anomaly]") {
+  const DetectAnomalies scope;
+  const auto f = [](const Tensor& v) { return v * v; };
+  const Tensor x{1., 2.}, t{not_a_number, 1.};
+  REQUIRE_ERROR(vjp(f, x, t), AnomalyError,
+                "the adjoint of the output is (2,) from 1 to 1 came with nan at (0,)");
+  REQUIRE_ERROR(jvp(f, x, t), AnomalyError,
+                "the tangent of the input is (2,) from 1 to 1 came with nan at (0,)");
+}
+
+TEST_CASE("anomalies: functions on the way back are named with where they were recorded",
+          "[anomaly]") {
+  const DetectAnomalies scope;
+  const Tape tape;
+  const Tensor x{1., 2.};
+  const auto divide = [](const Tensor& g) { return g / 0.0; };
+  std::string place;
+  const Tensor hooked = [&] { return place = here(), on_gradient(x, divide); }();
+  std::string error = error_of([&] { gradient(sum(hooked), x); });
+  CHECK(error.find("in the derivative of [on_gradient], recorded " + place) != std::string::npos);
+  const auto custom =
+      custom_gradient([](const Tensor& v) { return v * 2.0; },
+                      [&](const Tensor& g, const Tensor&, const Tensor&) { return divide(g); });
+  const Tensor y = [&] { return place = here(), custom(x); }();
+  error = error_of([&] { gradient(sum(y), x); });
+  CHECK(error.find("in the derivative of [custom_gradient], recorded " + place) !=
+        std::string::npos);
+  const Tensor z = [&] { return place = here(), checkpoint(custom, x); }();
+  error = error_of([&] { gradient(sum(z), x); });
+  CHECK(error.find("in the derivative of [custom_gradient]") != std::string::npos);
+}
+
+TEST_CASE("anomalies: this thread's tapes look from when it is asked", "[anomaly]") {
+  const Tape outer;
+  const Tensor x{0., 1.};
+  const Tensor y = sqrt(x);
+  CHECK_NOTHROW(log(x));
+  {
+    const Tape inner;
+    const DetectAnomalies scope;
+    REQUIRE_ERROR(log(x), AnomalyError, "[log] gave -inf at (0,)");
+  }
+  REQUIRE_ERROR(log(x), AnomalyError, "[log] gave -inf at (0,)");
+  REQUIRE_ERROR(gradient(sum(y), x), AnomalyError, "in the derivative of [sqrt]");
+}
+
+TEST_CASE("anomalies: a tensor from outside is not said to come from where another did before",
+          "[anomaly]") {
+  const DetectAnomalies scope;
+  Tape tape;
+  exp(Tensor{1.});
+  tape.clear();
+  const Tensor huge{1e308}, x{1e-10};  // where the exponential was
+  const Tensor loss = sum(huge * x) + sum(huge * x);
+  const NoRecording pass;
+  CHECK(error_of([&] {
+          gradient(loss, x);
+        }).starts_with("[gradient] the sum of what flows back to a tensor is inf at (0,)\n  at"));
+}
+
+TEST_CASE("NaN is printed without a sign", "[anomaly]") {
+  const double negative = std::copysign(not_a_number, -1.0);
+  CHECK(to_string(Tensor{negative, 1.}) == "[nan  1.] float64 (2,)");
+  CHECK(detail::text(negative, ' ', float(negative), ' ', detail::digits(negative)) ==
+        "nan nan nan");
+}

@@ -181,9 +181,9 @@ TEST_CASE("einsum says what it cannot read", "[einsum]") {
   REQUIRE_ERROR(einsum("ij,jk->ik->", a, b), ValueError, "'-' at position 9 cannot be read");
   REQUIRE_ERROR(einsum("ij->i,j", a), ValueError, "',' at position 5 cannot be read");
   REQUIRE_ERROR(einsum("ij->ij", a, b), ValueError,
-                "[einsum] \"ij->ij\": letters for 1 tensors, but there are 2");
-  REQUIRE_ERROR(einsum("ij,jk->ik", a), ValueError, "letters for 2 tensors, but there are 1");
-  REQUIRE_ERROR(einsum("i,j,k->ijk", a, b), ValueError, "letters for 3 tensors, but there are 2");
+                "[einsum] \"ij->ij\": letters for 1 tensor, but 2 came");
+  REQUIRE_ERROR(einsum("ij,jk->ik", a), ValueError, "letters for 2 tensors, but 1 came");
+  REQUIRE_ERROR(einsum("i,j,k->ijk", a, b), ValueError, "letters for 3 tensors, but 2 came");
   REQUIRE_ERROR(einsum("ij,jk->iz", a, b), ValueError,
                 "'z' of the result is an axis of no operand");
   REQUIRE_ERROR(einsum("ij,jk->ii", a, b), ValueError, "'i' occurs twice in the result");

@@ -173,7 +173,7 @@ TEST_CASE("linear algebra refuses with errors of its own types", "[linear_algebr
   REQUIRE_ERROR(cholesky(zeros({2, 2})), ValueError, "its leading minor of order 1");
   for (const DType dtype : {DType::float32, DType::float64})
     REQUIRE_ERROR(cholesky(tensor({1, 0, 0, not_a_number}, {2, 2}, dtype)), ValueError,
-                  "its leading minor of order 2");
+                  "has NaN or infinity in it");
   REQUIRE_ERROR(solve(ones({2, 3}), b), ShapeError,
                 "[solve] a square matrix is needed, not (2, 3)");
   REQUIRE_ERROR(solve(eye(2), b), ShapeError,

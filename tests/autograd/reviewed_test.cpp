@@ -116,7 +116,7 @@ TEST_CASE("anomalies in sums of adjoints, in tangents and in rules for all input
   };
   REQUIRE_ERROR(summed(), AnomalyError, "[gradient] the sum of what flows back to a tensor is inf");
   REQUIRE_ERROR(jvp([](const Tensor& x) { return sqrt(x); }, Tensor{0.0}, Tensor{1.0}),
-                AnomalyError, "[sqrt] the tangent is inf at (0,)");
+                AnomalyError, "[sqrt] the change of the output by input 0 is inf at (0,)");
 }
 
 TEST_CASE("derivatives go through gradients of single examples", "[transforms]") {

@@ -129,14 +129,15 @@ TEST_CASE("a tensor for which there is no memory is an error, and what follows w
   rlimit tight = before;
   tight.rlim_cur = std::min<rlim_t>(before.rlim_max, rlim_t{8} << 30);
   REQUIRE(setrlimit(RLIMIT_AS, &tight) == 0);
-  std::string message;
-  try {
-    const BufferRef buffer(std::uint64_t{16} << 30);
-  } catch (const Error& e) {
-    message = e.what();
-  }
+  const std::string message = error_of([] { BufferRef(std::uint64_t{16} << 30); }),
+                    of_operation =
+                        error_of([] { broadcast_to(Tensor(1.), {std::int64_t{1} << 31}); }),
+                    of_zeros = error_of([] { zeros({std::int64_t{1} << 31}); });
   REQUIRE(setrlimit(RLIMIT_AS, &before) == 0);
   CHECK(message.find("[memory] there is no room for a tensor of") == 0);
+  CHECK(of_operation.find("[broadcast_to] there is no room for a tensor of") == 0);
+  CHECK(of_operation.find("storage_test.cpp:") != std::string::npos);
+  CHECK(of_zeros.find("storage_test.cpp:") != std::string::npos);
   CHECK(BufferRef(64).data() != nullptr);
 }
 #endif

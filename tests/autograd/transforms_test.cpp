@@ -348,7 +348,7 @@ TEST_CASE("what the transforms refuse", "[transforms]") {
   REQUIRE_ERROR(jvp(cost, net.refs, std::vector<Tensor>{x}), ValueError,
                 "[jvp] 1 tangents for 2 tensors");
   REQUIRE_ERROR(hvp([](const Tensor& v) { return exp(v); }, x, x), ShapeError,
-                "[gradient] the loss must be a scalar");
+                "[hvp] the loss must be a scalar");
   REQUIRE_ERROR(jvp(f, Tensor{1, 2}, Tensor{1, 2}), DTypeError,
                 "[jvp] tensor 0 is int64 and cannot be differentiated");
   REQUIRE_ERROR(vjp(two, {x, Tensor()}, x), DTypeError, "[vjp] tensor 1 is undefined");

@@ -1,5 +1,5 @@
-// Where an adjoint or tangent is exactly 0, an elementwise operation passes 0 on, even where its
-// derivative is infinite or NaN.
+// Where an adjoint or tangent is exactly 0, an elementwise operation, a reduction or a softmax
+// passes 0 on, even where its derivative is infinite or NaN.
 #include "autograd/catalogue.hpp"
 #include "tests/support/tensors.hpp"
 
@@ -8,10 +8,10 @@ using namespace xg::test;
 
 namespace {
 
-std::vector<CatalogueEntry> elementwise() {
+std::vector<CatalogueEntry> covered() {
   std::vector<CatalogueEntry> result;
-  for (const auto& list :
-       {ops::arithmetic(), ops::functions(), ops::activations(), ops::comparison()})
+  for (const auto& list : {ops::arithmetic(), ops::functions(), ops::activations(),
+                           ops::comparison(), ops::reductions(), ops::softmaxes()})
     result.insert(result.end(), list.begin(), list.end());
   return result;
 }
@@ -27,7 +27,7 @@ bool is_zero(const Tensor& x) {
 template <class F>
 void at_awkward_numbers(F f) {
   const std::vector<double> awkward{0, -1, infinity, -infinity, not_a_number};
-  for (const CatalogueEntry& entry : elementwise())
+  for (const CatalogueEntry& entry : covered())
     for (const auto& sample : entry.samples) {
       if (!sample.error.empty()) continue;
       std::vector<std::size_t> places;
@@ -52,7 +52,7 @@ void at_awkward_numbers(F f) {
 
 // What a function of one tensor and its derivatives are, of the sum over its elements.
 struct Derivatives {
-  Tensor unrecorded, recorded, second, product;
+  Tensor unrecorded, recorded, second, product, diagonal;
 };
 template <class F>
 Derivatives derivatives(const F& f, const Tensor& x) {
@@ -72,13 +72,16 @@ Derivatives derivatives(const F& f, const Tensor& x) {
   }
   result.second = gradient(slopes, x);
   result.product = hvp(loss, x, Tensor::full(x.shape(), 1.0, x.dtype()));
+  if (x.size() < 10) result.diagonal = einsum("ii->i", hessian(loss, x));
   return result;
 }
 
 }  // namespace
 
-TEST_CASE("elementwise operations pass adjoints of 0 on as 0, to the second order",
-          "[zero adjoints]") {
+TEST_CASE(
+    "elementwise operations, reductions and softmaxes pass adjoints of 0 on as 0, to the second "
+    "order",
+    "[zero adjoints]") {
   at_awkward_numbers([](const auto& sample, const auto& inputs, const auto& places) {
     std::vector<Tensor> wrt, weights;
     for (const std::size_t place : places) {
@@ -103,7 +106,8 @@ TEST_CASE("elementwise operations pass adjoints of 0 on as 0, to the second orde
   });
 }
 
-TEST_CASE("elementwise operations pass tangents of 0 on as 0", "[zero adjoints]") {
+TEST_CASE("elementwise operations, reductions and softmaxes pass tangents of 0 on as 0",
+          "[zero adjoints]") {
   at_awkward_numbers([](const auto& sample, const auto& inputs, const auto& places) {
     for (const std::size_t place : places) {
       const auto f = [&](const Tensor& x) {
@@ -179,6 +183,7 @@ TEST_CASE("a branch that `where` does not take cannot spoil the gradient", "[zer
       REQUIRE_CLOSE(got.recorded, tensor(c.first, {3}, dtype), near, near);
       REQUIRE_CLOSE(got.second, tensor(c.second, {3}, dtype), near, near);
       REQUIRE_CLOSE(got.product, tensor(c.second, {3}, dtype), near, near);
+      REQUIRE_CLOSE(got.diagonal, tensor(c.second, {3}, dtype), near, near);
     }
 }
 

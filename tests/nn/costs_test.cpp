@@ -82,4 +82,5 @@ TEST_CASE("counting right answers") {
                 "outputs of shape (3, 2) and labels of shape (2,)");
   REQUIRE_ERROR(nn::count_correct(outputs, Tensor{1., 1., 0.}), DTypeError,
                 "[count_correct] labels must be int64, not float64");
+  REQUIRE_ERROR(nn::count_correct(outputs, Tensor{1, 1}), ShapeError, "costs_test.cpp:");
 }

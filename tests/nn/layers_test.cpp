@@ -64,6 +64,8 @@ TEST_CASE("activations by name") {
     CHECK(
         gradcheck([&](const Tensor& z) { return sum(square(f(z))); }, Tensor{-1.5, -0.3, 0.4, 2.}));
   }
+  REQUIRE_ERROR(nn::activation_from_name("x"), ValueError, "layers_test.cpp:");
+  REQUIRE_ERROR(nn::Dense(0, 1), ValueError, "layers_test.cpp:");
   REQUIRE_ERROR(nn::activation_from_name("sigmod"), ValueError,
                 "[activation] unknown name 'sigmod'; there are linear, sigmoid, tanh,");
 }
@@ -102,6 +104,7 @@ TEST_CASE("initialise draws each parameter from the seed and its path") {
   CHECK_FALSE(identical(pa[0].value(), pb[0].value()));
   for (const std::string_view name : nn::initialiser_names())
     CHECK(nn::initialiser_from_name(name)({2, 2}, Key{1}, DType::float32).shape() == Shape{2, 2});
+  REQUIRE_ERROR(nn::initialiser_from_name("x"), ValueError, "layers_test.cpp:");
   REQUIRE_ERROR(nn::initialiser_from_name("xavier"), ValueError,
                 "[initialiser] unknown name 'xavier'; there are standard-normal, scaled-normal,");
 }

@@ -104,6 +104,9 @@ TEST_CASE("a step along given gradients") {
   CHECK(identical(kept, Tensor{1., 2.}));  // whoever holds the old value keeps it
   REQUIRE_ERROR(sgd.step(std::vector<Tensor>{Tensor{2., 4.}}), ValueError,
                 "[SGD] 1 gradients for 2 parameters");
+  REQUIRE_ERROR(sgd.step(std::vector<Tensor>{}), ValueError, "sgd_test.cpp:");
+  REQUIRE_ERROR(sgd.set_learning_rate(-1), ValueError, "sgd_test.cpp:");
+  REQUIRE_ERROR(optim::SGD(ParameterRefs{}, {}), ValueError, "sgd_test.cpp:");
   REQUIRE_ERROR(sgd.step(std::vector<Tensor>{Tensor{2., 4.}, Tensor{1., 1.}}), ShapeError,
                 "[SGD] parameter 'b' has the shape (), what came has (2,)");
   REQUIRE_ERROR(sgd.step(std::vector<Tensor>{Tensor{2.f, 4.f}, Tensor(1.)}), DTypeError,
