@@ -180,8 +180,11 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
   result.depth = chain ? static_cast<int>(chain->layers.size()) : 0;
   const Names names = notation(graph, statements.named(), chain, false);
   Reading averaged = raw;
+  for (Statement& s : averaged.forward)  // what has a row for each example is no average
+    if (!examples.has_rows[vertex_of(s.left)]) s.right = with_average(s.right, examples);
+  for (Statement& s : averaged.backward) s.right = with_average(s.right, examples);
   for (auto* list : {&averaged.forward, &averaged.backward})
-    for (Statement& s : *list) s.right = with_norms(with_average(s.right, examples));
+    for (Statement& s : *list) s.right = with_norms(s.right);
   result.batch = renamed(averaged, graph, names, chain, false);
   const Names small = notation(graph, statements.named(), chain, true);
   for (std::size_t n = 0; n < graph.size(); ++n) {

@@ -105,9 +105,10 @@ std::optional<Refusal> not_an_average(const Expression& loss, const Examples& ex
 /// The average over examples written as such in the numbers of a statement.
 Expression with_average(const Expression& e, const Examples& examples);
 
-/// notation.cpp: the chain of layers that the graph is, if it is one.
+/// chain.cpp: the chain of layers that the graph is, if it is one.
 std::optional<Chain> find_chain(const Graph& graph);
-/// The names of values and adjoints. Columns of one example have small letters, batches capitals.
+/// notation.cpp: the names of values and adjoints. Columns of one example have small letters,
+/// batches capitals.
 using Names = std::map<Symbol, Symbol>;
 Names notation(const Graph& graph, const std::vector<bool>& named,
                const std::optional<Chain>& chain, bool columns);

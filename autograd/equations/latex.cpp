@@ -85,6 +85,7 @@ class LatexWriter final : public Writer {
             Level::product};
   }
   std::string bracketed(const std::string& t) const override { return between("(", t, ")"); }
+  std::string iverson(const std::string& t) const override { return between("[", t, "]"); }
   std::string raised(const std::string& t, const std::string& n) const override {
     return "{" + t + "}^{" + n + "}";
   }
@@ -102,6 +103,7 @@ class LatexWriter final : public Writer {
   std::string applied(const std::string& f, const std::string& sub,
                       const std::vector<std::string>& x) const override {
     std::string arguments;
+    if (f == name("√")) return "\\sqrt{" + x[0] + "}";
     for (std::size_t i = 0; i < x.size(); ++i) arguments += (i ? ", " : "") + x[i];
     return f + (sub.empty() ? "" : "_{" + literal(sub) + "}") + between("(", arguments, ")");
   }

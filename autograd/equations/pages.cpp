@@ -34,6 +34,7 @@ std::string range(const std::pair<int, int>& layers, int depth, const char* dots
 }
 
 std::string heading_of_example(const Equations& e, const char* average) {
+  if (e.examples == 1) return "For the one example x, in column vectors";
   return detail::text(
       "For one example x, in column vectors; C and its derivatives here are those of x. Over the "
       "batch of m = ",
@@ -41,6 +42,7 @@ std::string heading_of_example(const Equations& e, const char* average) {
 }
 std::string heading_of_batch(const Equations& e) {
   if (e.examples == 0) return "As computed";
+  if (e.examples == 1) return "As computed; the one example is a row";
   return detail::text("For the whole batch, as computed; each of the m = ", e.examples,
                       " examples is a row");
 }
@@ -187,7 +189,8 @@ std::string Equations::latex(bool proofs) const {
     });
     result = "\\begin{align*}\n" + result + "\n\\end{align*}\n";
     for (const auto& f : slopes(lines))
-      result += "where " + latex_text(f->derivative_identity) + "\\par\n";
+      result += "where $" + writer->expression(f->derivative_at_u) + " = " +
+                writer->expression(f->derivative_at_u.parts()[1]) + "$\\par\n";
     return result + derivations;
   };
   std::string result;

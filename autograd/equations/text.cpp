@@ -52,6 +52,7 @@ class TextWriter final : public Writer {
             Level::hadamard};
   }
   std::string bracketed(const std::string& t) const override { return "(" + t + ")"; }
+  std::string iverson(const std::string& t) const override { return "[" + t + "]"; }
   std::string raised(const std::string& t, const std::string& n) const override {
     return t + (n == "2" ? "²" : n == "3" ? "³" : "^" + n);
   }

@@ -10,12 +10,23 @@ namespace algebra {
 
 namespace {
 
+constexpr const char* relations[] = {"=", "≠", "<", "≤"};
+
 /// The axes of a function over one axis of a matrix, as Σ has them: x for examples, j for what an
 /// example has.
 std::string over(const std::string& subscript, const Expression& e) {
   if (e.parts().empty() || e.parts()[0].shape().size() != 2) return subscript;
   if (subscript == "(1,)" || subscript == "(-1,)") return "j";
   return subscript == "(0,)" || subscript == "(-2,)" ? "x" : subscript;
+}
+
+/// Whether a call compares: "{0} < {1}".
+bool is_comparison(const Expression& e) {
+  if (e.kind() != Kind::call) return false;
+  const std::string& facet = e->function->facet;
+  return std::any_of(std::begin(relations), std::end(relations), [&](const char* relation) {
+    return facet == detail::text("{0} ", relation, " {1}");
+  });
 }
 
 }  // namespace
@@ -150,16 +161,28 @@ std::pair<bool, std::string> Writer::signed_term(const Expression& e) const {
 
 Writer::Piece Writer::called(const Expression& e) const {
   const std::string& facet = e->function->facet;
-  const auto argument = [&](const std::string& text, Level level) {
-    return wrapped(e.parts()[static_cast<std::size_t>(std::stoul(text))], level);
-  };
-  if (const auto form = call_form(facet)) {
-    std::vector<std::string> arguments;
-    for (const std::string& a : form->arguments)
-      arguments.push_back(a.starts_with('{') ? argument(a.substr(1), Level::sum) : literal(a));
-    return {applied(name(form->name), e->by_rows ? "" : over(form->subscript, e), arguments),
-            Level::atom};
+  if (is_comparison(e)) return {iverson(spelled(e, Level::sum)), Level::atom};
+  if (facet == "|{0}|") return {spelled(e, Level::sum), Level::atom};
+  const auto form = call_form(facet);
+  if (!form) return {spelled(e, Level::raised), Level::sum};
+  const bool is_cast = form->name == "float32" || form->name == "float64";
+  if (is_cast && is_comparison(e.parts()[0])) return piece(e.parts()[0]);  // a number already
+  std::vector<std::string> arguments;
+  for (const std::string& a : form->arguments) {
+    if (!a.starts_with('{')) {
+      arguments.push_back(literal(a));
+      continue;
+    }
+    const Expression& part = e.parts()[std::stoul(a.substr(1))];
+    const bool is_condition = form->name == "where" && arguments.empty() && is_comparison(part);
+    arguments.push_back(is_condition ? spelled(part, Level::sum) : wrapped(part, Level::sum));
   }
+  return {applied(name(form->name), e->by_rows ? "" : over(form->subscript, e), arguments),
+          Level::atom};
+}
+
+std::string Writer::spelled(const Expression& e, Level level) const {
+  const std::string& facet = e->function->facet;
   std::string text, between;
   for (std::size_t i = 0; i < facet.size(); ++i) {
     const std::size_t close = facet[i] == '{' ? facet.find('}', i) : std::string::npos;
@@ -168,11 +191,10 @@ Writer::Piece Writer::called(const Expression& e) const {
       continue;
     }
     if (!between.empty()) text += literal(std::exchange(between, {}));
-    text += argument(facet.substr(i + 1), Level::raised);
+    text += wrapped(e.parts()[std::stoul(facet.substr(i + 1))], level);
     i = close;
   }
-  if (!between.empty()) text += literal(between);
-  return {text, Level::sum};
+  return between.empty() ? text : text + literal(between);
 }
 
 std::string Writer::layer_of(const Symbol& s) const {

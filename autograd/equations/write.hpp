@@ -34,6 +34,8 @@ class Writer {
   std::string magnitude(double value, std::int64_t examples) const;
   std::pair<bool, std::string> signed_term(const Expression& e) const;
   Piece called(const Expression& e) const;
+  /// The facet of a call, with its parts in their places.
+  std::string spelled(const Expression& e, Level level) const;
 
   virtual std::string minus_sign() const = 0;  // within a superscript
   virtual std::string name(const std::string& function) const = 0;
@@ -50,6 +52,8 @@ class Writer {
   virtual std::string odot() const = 0;
   virtual Piece divided(const Expression& quotient) const = 0;
   virtual std::string bracketed(const std::string& text) const = 0;
+  /// Iverson's bracket: 1 where a comparison holds, 0 elsewhere.
+  virtual std::string iverson(const std::string& comparison) const = 0;
   virtual std::string raised(const std::string& base, const std::string& exponent) const = 0;
   virtual std::string lowered(const std::string& base, const std::string& index) const = 0;
   virtual std::string transposed(const std::string& base) const = 0;
