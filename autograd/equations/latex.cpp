@@ -8,9 +8,9 @@ namespace xg::algebra {
 namespace {
 
 /// What is written otherwise in formulas.
-constexpr std::pair<const char*, const char*> glyphs[] = {
-    {"σ", "\\sigma"}, {"δ", "\\delta"}, {"Δ", "\\Delta"}, {"√", "\\operatorname{sqrt}"},
-    {"Σ", "\\sum"},   {"Π", "\\prod"}};
+constexpr std::pair<const char*, const char*> glyphs[] = {{"σ", "\\sigma"}, {"δ", "\\delta"},
+                                                          {"Δ", "\\Delta"}, {"√", "\\surd"},
+                                                          {"Σ", "\\sum"},   {"Π", "\\prod"}};
 
 /// And in text. The last four are no letters of OT1, the fonts that LaTeX begins with.
 constexpr std::pair<const char*, const char*> signs[] = {{"−", "-"},

@@ -1,5 +1,7 @@
 // How equations are written: what is called a^L, which numbers are shares of an average, brackets,
 // signs, and what stands on the pages.
+#include <regex>
+
 #include "nn/nn.hpp"
 #include "tests/support/equations.hpp"
 
@@ -123,4 +125,24 @@ TEST_CASE("equations: roots are written as roots") {
   const Equations e = require_true(sum(sqrt(1 + x)), {x});
   CHECK_THAT(e.latex(), ContainsSubstring("\\sqrt{1 + p_{1}}"));
   CHECK_THAT(e.html(), ContainsSubstring("<msqrt><mrow><mn>1</mn><mo>+</mo>"));
+}
+
+TEST_CASE("equations: a long line leaves marks and layers in sight") {
+  const Data m;
+  const Tape tape;
+  const Tensor z = m.d(m.x), n = (z - mean(z, 1, true)) / sqrt(var(z, 1, true) + 1e-5);
+  const Equations e = require_true(nn::quadratic_cost(m.e(relu(n)), m.y),
+                                   {m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, m.y});
+  // A formula is scrolled within its cell.
+  const std::string page = e.html(false);
+  const std::regex row(
+      "<tr><td>.*?</td><td><div style=\"overflow-x: auto;[^>]*"
+      "max-width: var\\(--formula, [^>]*>.*?</div></td><td class=\"mark\">");
+  const auto rows = [&](const std::regex& r) {
+    return std::distance(std::sregex_iterator(page.begin(), page.end(), r), {});
+  };
+  CHECK(rows(row) == rows(std::regex("<tr>")));
+  // And broken in LaTeX.
+  CHECK_THAT(e.latex(), !ContainsSubstring("align") &&
+                            ContainsSubstring("\\quad $\\text{(BP3)} \\quad l = 1, 2$"));
 }
