@@ -64,12 +64,7 @@ class LatexWriter final : public Writer {
   std::string literal(const std::string& t) const override {
     return "\\text{" + latex_text(t) + "}";
   }
-  std::string digits(const std::string& t) const override {
-    const std::size_t e = t.find('e');
-    return e == std::string::npos
-               ? t
-               : t.substr(0, e) + " \\cdot 10^{" + std::to_string(std::stoi(t.substr(e + 1))) + "}";
-  }
+  std::string digits(const std::string& t) const override { return t; }
   std::string fraction(const std::string& a, const std::string& b, bool per_m) const override {
     return "\\tfrac{" + a + "}{" + b + (per_m ? "m" : "") + "}";
   }

@@ -56,8 +56,8 @@ class MathmlWriter final : public Writer {
   std::string literal(const std::string& t) const override { return element("mtext", escaped(t)); }
   std::string digits(const std::string& t) const override { return element("mn", t); }
   std::string fraction(const std::string& a, const std::string& b, bool per_m) const override {
-    return element("mfrac", element("mn", a) + row((b.empty() ? "" : element("mn", b)) +
-                                                   (per_m ? "<mi>m</mi>" : "")));
+    return element("mfrac",
+                   row(a) + row((b.empty() ? "" : element("mn", b)) + (per_m ? "<mi>m</mi>" : "")));
   }
   std::string plus() const override { return mo("+"); }
   std::string minus() const override { return "<mo form=\"prefix\">−</mo>"; }

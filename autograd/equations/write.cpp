@@ -37,10 +37,19 @@ std::string Writer::magnitude(double value, std::int64_t examples) const {
   auto r = ratio(value, 4);
   if (!r && detail::digits(value).size() > 10) r = ratio(value, 10000);
   if (r && r->first >= 1e6) r.reset();
-  const std::string above = r ? detail::digits(r->first) : detail::digits(value);
+  const std::string above = decimal(r ? detail::digits(r->first) : detail::digits(value));
   const std::string below = r && r->second > 1 ? detail::digits(r->second) : "";
-  const bool plain = !examples && below.empty();
-  return plain ? digits(above) : fraction(above, below, examples > 0);
+  return !examples && below.empty() ? above : fraction(above, below, examples > 0);
+}
+
+std::string Writer::decimal(const std::string& text) const {
+  const std::size_t e = text.find('e');
+  if (e == std::string::npos) return digits(text);
+  const int exponent = std::stoi(text.substr(e + 1));
+  const std::string factor = text.substr(0, e);
+  return (factor == "1" ? "" : digits(factor) + times()) +
+         raised(digits("10"),
+                (exponent < 0 ? minus_sign() : "") + std::to_string(std::abs(exponent)));
 }
 
 Writer::Piece Writer::piece(const Expression& e) const {
@@ -77,6 +86,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
     case Kind::quotient:
       return divided(e);
     case Kind::power:
+      if (e->value == 1) return piece(e.parts()[0]);
       return {raised(part(0, Level::atom), detail::digits(e->value)), Level::raised};
     case Kind::transpose:
       return {transposed(part(0, Level::atom)), Level::raised};
@@ -149,14 +159,13 @@ std::pair<bool, std::string> Writer::signed_term(const Expression& e) const {
   std::string text;
   for (const Expression& part : rest) {
     const bool alone = rest.size() == 1;
-    const Level level = !alone                       ? Level::raised
-                        : part.kind() == Kind::total ? Level::hadamard
-                                                     : Level::product;
+    const bool close = part.kind() == Kind::total || (unit && part.kind() == Kind::quotient);
+    const Level level = !alone ? Level::raised : close ? Level::hadamard : Level::product;
     text += (text.empty() ? "" : odot()) + wrapped(part, level);
   }
   if (unit) return {value < 0, text};
-  const bool close = rest[0].kind() == Kind::norm;
-  return {value < 0, numbers + (close ? "" : beside()) + text};
+  const bool is_norm = rest[0].kind() == Kind::norm;
+  return {value < 0, numbers + (is_norm ? "" : beside()) + text};
 }
 
 Writer::Piece Writer::called(const Expression& e) const {

@@ -32,6 +32,8 @@ class Writer {
 
  private:
   std::string magnitude(double value, std::int64_t examples) const;
+  /// "0.1" as it is, "1e-05" as 10^-5
+  std::string decimal(const std::string& text) const;
   std::pair<bool, std::string> signed_term(const Expression& e) const;
   Piece called(const Expression& e) const;
   /// The facet of a call, with its parts in their places.

@@ -146,3 +146,14 @@ TEST_CASE("equations: a long line leaves marks and layers in sight") {
   CHECK_THAT(e.latex(), !ContainsSubstring("align") &&
                             ContainsSubstring("\\quad $\\text{(BP3)} \\quad l = 1, 2$"));
 }
+
+TEST_CASE("equations: small numbers, first powers and quotients") {
+  const Tensor x = numbers({2, 3}, 0.5, 1), y = numbers({2, 3}, 0.5, 1, 2);
+  const Tape tape;
+  const Tensor u = exp(x), v = sin(x);
+  const Equations e = require_true(sum(1e-5 * u + 2.5e-7 * v - x / y), {x, y});
+  CHECK(by_name(e.batch).at("C") == "Σ (10^-5 v₁ + 2.5 · 10^-7 v₂ − p₁ / p₂)");
+  CHECK_THAT(e.latex(), ContainsSubstring("{10}^{-5} \\, v_{1} + 2.5 \\cdot {10}^{-7} \\, v_{2}"));
+  CHECK_THAT(e.html(), ContainsSubstring("<msup><mrow><mn>10</mn></mrow><mn>−5</mn></msup>"));
+  CHECK(by_name(require_true(sum(pow(x, 1)), {x}).batch).at("C") == "Σ p₁");
+}
