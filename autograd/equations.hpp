@@ -105,7 +105,7 @@ struct Equations {
   /// A tensor from outside, as it is called in the two readings.
   struct Leaf {
     Symbol in_batch, in_example;
-    Shape shape;
+    Shape shape;  ///< a row, if a vector from outside is the one example
     bool differentiated;
   };
 

@@ -168,7 +168,8 @@ Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
 Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters) {
   using namespace algebra;
   const NoRecording scope;
-  const Graph graph = read_tape(loss, parameters);
+  Graph graph = read_tape(loss, parameters);
+  if (std::optional<Graph> row = with_one_row(loss, graph)) graph = std::move(*row);
   const std::optional<Chain> chain = find_chain(graph);
   Examples examples = find_examples(graph);
   Statements statements(graph, chain);

@@ -8,6 +8,7 @@
 using namespace xg;
 using namespace xg::test;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::Equals;
 
 TEST_CASE("equations: the output layer's activation is all of it") {
   const Data m;
@@ -156,4 +157,37 @@ TEST_CASE("equations: small numbers, first powers and quotients") {
   CHECK_THAT(e.latex(), ContainsSubstring("{10}^{-5} \\, v_{1} + 2.5 \\cdot {10}^{-7} \\, v_{2}"));
   CHECK_THAT(e.html(), ContainsSubstring("<msup><mrow><mn>10</mn></mrow><mn>−5</mn></msup>"));
   CHECK(by_name(require_true(sum(pow(x, 1)), {x}).batch).at("C") == "Σ p₁");
+}
+
+TEST_CASE("equations: one example without a batch reads as the book's") {
+  const Data m;
+  const Tensor x = numbers({3}, -1, 1, 5), y = numbers({3}, 0.1, 0.9, 6);
+  const std::vector<Tensor> leaves{x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, y};
+  const Tape tape;
+  const Tensor a = sigmoid(m.e(tanh(m.d(x))));
+  const Equations e = require_true(0.5 * squared_norm(a - y), leaves);
+  REQUIRE(e.example);
+  CHECK(e.depth == 2);
+  CHECK(e.examples == 1);
+  CHECK(e.leaves[0].shape == Shape{1, 3});
+  CHECK_THAT(
+      lines(e.example->forward),
+      Equals(std::vector<std::string>{"a^0 = x", "z^1 = w^1 a^0 + b^1", "a^1 = tanh(z^1)",
+                                      "z^2 = w^2 a^1 + b^2", "a^2 = σ(z^2)", "C = ½‖a^2 − y‖²"}));
+  CHECK_THAT(lines(e.example->backward),
+             Equals(std::vector<std::string>{
+                 "δ^2 = (a^2 − y) ⊙ σ'(z^2) BP1", "δ^1 = ((w^2)ᵀ δ^2) ⊙ tanh'(z^1) BP2",
+                 "∂C/∂b^1 = δ^1 BP3", "∂C/∂b^2 = δ^2 BP3", "∂C/∂w^1 = δ^1 (a^0)ᵀ BP4",
+                 "∂C/∂w^2 = δ^2 (a^1)ᵀ BP4"}));
+  // The same with a softmax, with weights that decay, and for some of the parameters.
+  const Tensor likelihood = -sum(y * log_softmax(m.e(tanh(m.d(x))))) + sum(square(m.d.weight));
+  CHECK(by_name(*require_true(likelihood, leaves).example).at("∂C/∂w^1") == "δ^1 (a^0)ᵀ + 2 w^1");
+  const ParameterRefs last{{"weight", m.e.weight}};
+  const auto some = by_name(*equations(0.5 * squared_norm(a - y), last).example);
+  CHECK(some.at("∂C/∂w^2") == "δ^2 (a^1)ᵀ BP4");
+  CHECK_FALSE(some.contains("∂C/∂w^1"));
+  // No chain of layers: as it was computed.
+  const Tensor skip = 0.5 * squared_norm(sigmoid(m.d(x)) + x - y);
+  CHECK_FALSE(require_true(skip, {x, m.d.weight, m.d.bias, y}).example);
+  CHECK_FALSE(require_true(sum(square(m.d.bias * x)), {m.d.bias, x}).example);
 }

@@ -82,7 +82,8 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
   const NoRecording scope;
   for (const Reading& reading : {e.batch, unfolded(e.batch, e.depth)}) {
     Values values;
-    for (std::size_t i = 0; i < leaves.size(); ++i) values[e.leaves[i].in_batch] = leaves[i];
+    for (std::size_t i = 0; i < leaves.size(); ++i)
+      values[e.leaves[i].in_batch] = reshape(leaves[i], e.leaves[i].shape);
     run(reading, values);
     require_close(values.at({.letter = "C"}), loss);
     for (std::size_t k = 0; k < places.size(); ++k) {
