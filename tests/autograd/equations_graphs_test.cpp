@@ -2,8 +2,7 @@
 // something false, and of wrong use; and the pages.
 #include <regex>
 
-#include "nn/nn.hpp"
-#include "tests/support/equations.hpp"
+#include "tests/support/two_layers.hpp"
 
 using namespace xg;
 using namespace xg::test;

@@ -2,8 +2,7 @@
 // signs, and what stands on the pages.
 #include <regex>
 
-#include "nn/nn.hpp"
-#include "tests/support/equations.hpp"
+#include "tests/support/two_layers.hpp"
 
 using namespace xg;
 using namespace xg::test;

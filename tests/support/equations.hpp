@@ -4,7 +4,6 @@
 
 #include "autograd/equations.hpp"
 #include "autograd/equations/expression.hpp"
-#include "nn/nn.hpp"
 #include "tests/support/tensors.hpp"
 
 namespace xg::test {
@@ -112,7 +111,7 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
     for (std::int64_t x = 0; x < e.examples; ++x) {
       Values values;
       for (std::size_t i = 0; i < leaves.size(); ++i) {
-        Tensor t = leaves[i];
+        Tensor t = reshape(leaves[i], e.leaves[i].shape);
         if (!e.leaves[i].differentiated && t.rank() == 2)
           t = transpose(slice(t, 0, x, x + 1));
         else if (t.rank() == 1)
@@ -142,22 +141,6 @@ inline std::vector<std::string> lines(const std::vector<Statement>& statements) 
   for (const Statement& s : statements)
     result.push_back(to_string(s.left) + " = " + to_string(s.right) +
                      (s.mark.empty() ? "" : " " + s.mark));
-  return result;
-}
-
-/// Two layers of three neurons, and a batch of four examples.
-struct Data {
-  Tensor x = numbers({4, 3}, -1, 1, 21), y = numbers({4, 3}, 0.1, 0.9, 22);
-  nn::Dense d{3, 3, {.seed = 1, .dtype = DType::float64}};
-  nn::Dense e{3, 3, {.seed = 2, .dtype = DType::float64}};
-};
-
-/// Every right side of the reading for one example, by its left side.
-inline std::map<std::string, std::string> by_name(const Reading& reading) {
-  std::map<std::string, std::string> result;
-  for (const auto* list : {&reading.forward, &reading.backward})
-    for (const Statement& s : *list)
-      result[to_string(s.left)] = to_string(s.right) + (s.mark.empty() ? "" : " " + s.mark);
   return result;
 }
 
