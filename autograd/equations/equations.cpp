@@ -21,7 +21,8 @@ class Statements {
     named_.back() = true;
     if (chain)
       for (const Chain::Layer& layer : chain->layers) {
-        named_[layer.z] = adjoint_named_[layer.z] = true;
+        named_[layer.z] = true;
+        adjoint_named_[layer.z] = graph[layer.z].needed;
         if (layer.a != no_vertex) named_[layer.a] = true;
       }
     for (std::size_t n = 0; n + 1 < graph.size(); ++n) {
@@ -133,6 +134,7 @@ Expression renamed(const Expression& e, const Names& names) {
 
 Statement renamed(const Statement& s, const Names& names) {
   Statement result{.left = names.at(s.left), .right = renamed(s.right, names)};
+  result.node = vertex_of(s.left);
   for (const DerivationStep& step : s.steps)
     result.steps.push_back({step.identity, renamed(step.result, names)});
   return result;
@@ -145,7 +147,9 @@ Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
   if (chain) {
     const Shape& shape = graph[chain->input].shape;
     const Symbol x{.letter = columns ? "x" : "X"};
-    result.forward.push_back({names.at(value_of(chain->input)), symbol(x, shape)});
+    result.forward.push_back({.left = names.at(value_of(chain->input)),
+                              .right = symbol(x, shape),
+                              .node = chain->input});
   }
   for (const Statement& s : reading.forward) {
     result.forward.push_back(renamed(s, names));
@@ -155,7 +159,8 @@ Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
         const Symbol a = result.forward.back().left;
         Symbol& z = result.forward.back().left;
         z.letter = columns ? "z" : "Z";
-        result.forward.push_back({a, symbol(Symbol(z), s.right.shape())});
+        result.forward.push_back(
+            {.left = a, .right = symbol(Symbol(z), s.right.shape()), .node = layer.z});
       }
   }
   for (const Statement& s : reading.backward) result.backward.push_back(renamed(s, names));
@@ -189,7 +194,7 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
     const bool is_input = chain && n == chain->input;
     result.leaves.push_back({is_input ? Symbol{.letter = "X"} : names.at(value_of(n)),
                              is_input ? Symbol{.letter = "x"} : small.at(value_of(n)),
-                             graph[n].shape, graph[n].wanted});
+                             graph[n].shape, graph[n].wanted, examples.has_rows[n]});
   }
 
   const auto refuse = [&](const Refusal& refusal) {

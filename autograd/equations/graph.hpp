@@ -20,9 +20,10 @@ struct Vertex {
   std::vector<std::size_t> inputs, users;  // users: each once, in ascending order
   std::vector<Use> uses;                   // in the order in which the backward pass comes by
   bool leaf = false, parameter = false;
-  bool wanted = false;  // a derivative with respect to it is asked for
-  bool needed = false;  // it lies between such a one and the loss
-  std::string name;     // of a parameter
+  bool wanted = false;                         // a derivative with respect to it is asked for
+  bool needed = false;                         // it lies between such a one and the loss
+  std::string name;                            // of a parameter
+  std::shared_ptr<const Function> function{};  // the operation; none of a leaf
 };
 
 /// The part of a tape that the loss, its last vertex, depends on.
@@ -48,6 +49,11 @@ struct Asked {
 /// derive.cpp: reads the tape, and traces the rules of its operations.
 Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters,
                 const Asked& asked = {});
+
+/// functions.cpp: the operation that `apply` applies last.
+std::shared_ptr<const Function> recorded_function(const std::function<Tensor()>& apply);
+/// Numbers functions of a graph that are different and would be printed alike.
+void number_functions(Graph& graph);
 
 /// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given.
 Expression tidied(Expression e, std::vector<DerivationStep>* steps);

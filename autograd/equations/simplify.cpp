@@ -261,11 +261,10 @@ Expression exp_of_log_softmax(const Expression& e) try {
   if (!form || form->name != "log_softmax") return e;
   const Expression& u = inner.parts()[0];
   Expression::Node node = *inner;
-  node.function = std::make_shared<const Function>(
-      Function{form->subscript.empty() ? "softmax({0})" : "softmax_" + form->subscript + "({0})",
-               [axes = axes_of(form->subscript, u.shape().size())](std::span<const Tensor> x) {
-                 return softmax(x[0], axes);
-               }});
+  Function f = *recorded_function(
+      [&] { return softmax(zeros(u.shape()), axes_of(form->subscript, u.shape().size())); });
+  f.facet = form->subscript.empty() ? "softmax({0})" : "softmax_" + form->subscript + "({0})";
+  node.function = std::make_shared<const Function>(std::move(f));
   const Expression result(std::make_shared<const Expression::Node>(std::move(node)));
   const Symbol name{.letter = "u"};
   const Expression place = symbol(name, u.shape());

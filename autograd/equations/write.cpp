@@ -91,7 +91,8 @@ Writer::Piece Writer::piece(const Expression& e) const {
       return called(e);
     case Kind::derivative: {
       const auto form = call_form(e->function->facet);
-      return {applied(primed(name(form->name)), "", {part(0, Level::sum)}), Level::atom};
+      return {applied(primed(head(*e->function, form->name)), "", {part(0, Level::sum)}),
+              Level::atom};
     }
     case Kind::jacobian: {
       Expression::Node f = *e;
@@ -99,7 +100,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
       f.kind = Kind::call;
       f.parts.pop_back();
       const auto form = call_form(f.function->facet);
-      std::string of = form ? name(form->name) : literal(f.function->facet);
+      std::string of = form ? head(*f.function, form->name) : literal(f.function->facet);
       if (last > 1) of += literal("," + std::to_string(e->slot + 1));
       std::vector<std::string> arguments;
       for (std::size_t i = 0; i < last; ++i) arguments.push_back(part(i, Level::sum));
@@ -148,6 +149,10 @@ std::pair<bool, std::string> Writer::signed_term(const Expression& e) const {
   return {value < 0, numbers + (close ? "" : beside()) + text};
 }
 
+std::string Writer::head(const Function& f, const std::string& name_of_f) const {
+  return f.number ? lowered(name(name_of_f), digits(std::to_string(f.number))) : name(name_of_f);
+}
+
 Writer::Piece Writer::called(const Expression& e) const {
   const std::string& facet = e->function->facet;
   const auto argument = [&](const std::string& text, Level level) {
@@ -157,7 +162,8 @@ Writer::Piece Writer::called(const Expression& e) const {
     std::vector<std::string> arguments;
     for (const std::string& a : form->arguments)
       arguments.push_back(a.starts_with('{') ? argument(a.substr(1), Level::sum) : literal(a));
-    return {applied(name(form->name), e->by_rows ? "" : over(form->subscript, e), arguments),
+    return {applied(head(*e->function, form->name), e->by_rows ? "" : over(form->subscript, e),
+                    arguments),
             Level::atom};
   }
   std::string text, between;

@@ -34,6 +34,8 @@ class Writer {
   std::string magnitude(double value, std::int64_t examples) const;
   std::pair<bool, std::string> signed_term(const Expression& e) const;
   Piece called(const Expression& e) const;
+  /// "f", or "f₁"
+  std::string head(const Function& f, const std::string& name_of_f) const;
 
   virtual std::string minus_sign() const = 0;  // within a superscript
   virtual std::string name(const std::string& function) const = 0;

@@ -1,0 +1,207 @@
+// Equations where a text could easily say what is not so: functions that are printed alike, numbers
+// that no draw comes near, parameters that nobody asked for, names that are taken.
+#include <set>
+
+#include "autograd/graph.hpp"
+#include "nn/nn.hpp"
+#include "tests/support/equations.hpp"
+
+using namespace xg;
+using namespace xg::test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// |x|^k, whose facet leaves k out.
+struct Powk {
+  double k;
+  static constexpr auto name = "powk";
+  static constexpr Keep keeps = Keep::inputs;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return pow(abs(x[0]), k);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return g * k * pow(abs(r.input(0)), k - 1) * sign(r.input(0));
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return "powk({0})"; }
+  static std::vector<Sample<Powk>> samples() { return {{{2.0}, {Tensor{1.0, 2.0}}}}; }
+};
+
+/// The same, with a facet that is no call.
+struct Hidden : Powk {
+  static constexpr auto name = "hidden";
+  std::string equation() const { return "{0} to some power"; }
+  static std::vector<Sample<Hidden>> samples() { return {{{{2.0}}, {Tensor{1.0, 2.0}}}}; }
+};
+
+/// min(max(x, −limit), limit), which says that it is x.
+struct Limited {
+  double limit;
+  static constexpr auto name = "limited";
+  static constexpr Keep keeps = Keep::inputs;
+  Shape shape(Inputs x) const { return x[0].shape(); }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    return clip(x[0], -limit, limit);
+  }
+  Tensor vjp(std::size_t, const Tensor& g, const Record& r) const {
+    return where(abs(r.input(0)) < limit, g, 0.0);
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const { return vjp(i, t, r); }
+  std::string equation() const { return "{0}"; }
+  static std::vector<Sample<Limited>> samples() { return {{{5.0}, {Tensor{1.0, 2.0}}}}; }
+};
+
+struct Data {
+  Tensor x = numbers({4, 3}, -1, 1, 31), y = numbers({4, 3}, 0.1, 0.9, 32);
+  nn::Dense d{3, 3, {.seed = 1, .dtype = DType::float64}};
+  nn::Dense e{3, 3, {.seed = 2, .dtype = DType::float64}};
+  nn::Dense f{3, 3, {.seed = 3, .dtype = DType::float64}};
+  std::vector<Tensor> leaves() const {
+    return {x, d.weight, d.bias, e.weight, e.bias, f.weight, f.bias, y};
+  }
+  /// Two layers with these functions, and a linear one.
+  template <class F, class G>
+  Tensor cost(const F& first, const G& second) const {
+    return nn::quadratic_cost(f(second(e(first(d(x))))), y);
+  }
+};
+
+std::map<std::string, std::string> by_name(const Reading& reading) {
+  std::map<std::string, std::string> result;
+  for (const auto* list : {&reading.forward, &reading.backward})
+    for (const Statement& s : *list) result[to_string(s.left)] = to_string(s.right);
+  return result;
+}
+
+Tensor sine(const Tensor& z) {
+  return custom_gradient(
+      [](const Tensor& x) { return sin(x); },
+      [](const Tensor& g, const Tensor&, const Tensor& x) { return g * cos(x); })(z);
+}
+Tensor cube(const Tensor& z) {
+  return custom_gradient(
+      [](const Tensor& x) { return x * x * x; },
+      [](const Tensor& g, const Tensor&, const Tensor& x) { return g * 3.0 * x * x; })(z);
+}
+
+}  // namespace
+
+TEST_CASE("equations: functions that are printed alike and differ are numbered") {
+  const Data m;
+  {
+    const Tape tape;
+    const Tensor z = m.d(m.x), first = sine(z), second = cube(z);
+    const Equations e =
+        require_true(nn::quadratic_cost(first - second, m.y), {m.x, m.d.weight, m.d.bias, m.y});
+    const auto text = by_name(*e.example);
+    CHECK(text.at("a^1") == "custom_gradient₁(z^1) − custom_gradient₂(z^1)");
+    CHECK_THAT(text.at("δ^1"), ContainsSubstring("custom_gradient₁'(z^1)") &&
+                                   ContainsSubstring("custom_gradient₂'(z^1)"));
+  }
+  {
+    const Tape tape;
+    const Tensor first = apply(Hidden{{2.0}}, m.x), second = apply(Hidden{{3.0}}, m.x);
+    const auto text = by_name(require_true(sum(first - second), {m.x}).batch);
+    CHECK(text.at("C") == "Σ (v₁ − v₂)");
+    CHECK(text.at("v₂") == "hidden₂(p₁)");
+  }
+  // On different layers they do not fold, and each has its derivative in the list.
+  const auto checkpointed = [](const auto& f) {
+    return [f](const Tensor& z) { return checkpoint(f, z); };
+  };
+  const auto sin_of = [](const Tensor& x) { return sin(x); };
+  const auto square_of = [](const Tensor& x) { return x * x; };
+  const auto pow_of = [](double k) { return [k](const Tensor& x) { return apply(Powk{k}, x); }; };
+  const auto leaky = [](double k) { return [k](const Tensor& x) { return leaky_relu(x, k); }; };
+  const auto elu_of = [](double k) { return [k](const Tensor& x) { return elu(x, k); }; };
+  const auto check = [&](const std::string& name, const auto& first, const auto& second) {
+    const Tape tape;
+    const Equations e = require_true(m.cost(first, second), m.leaves());
+    const std::string text = e.text(), page = e.html(), latex = e.latex();
+    for (const std::string n : {"₁", "₂"}) {
+      CHECK_THAT(text, ContainsSubstring(name + n + "(z^l"));
+      if (name != "checkpoint") CHECK_THAT(text, ContainsSubstring(" " + name + n + "'(u) = "));
+    }
+    CHECK_THAT(text, !ContainsSubstring(name + "(") && !ContainsSubstring(name + "'"));
+    CHECK_THAT(page, ContainsSubstring("<mi>" + name + "</mi></mrow><mrow><mn>2</mn>"));
+    const std::string escaped =
+        name == "powk" || name == "elu" || name == "checkpoint"
+            ? name
+            : name.substr(0, name.find('_')) + "\\" + name.substr(name.find('_'));
+    CHECK_THAT(latex, ContainsSubstring("\\operatorname{" + escaped + "}_{2}"));
+  };
+  check("custom_gradient", sine, cube);
+  check("checkpoint", checkpointed(sin_of), checkpointed(square_of));
+  check("powk", pow_of(2), pow_of(3));
+  check("leaky_relu", leaky(0.2), leaky(0.01));
+  check("elu", elu_of(0.2), elu_of(0.01));
+}
+
+TEST_CASE("equations: functions that do the same are one, whoever made them") {
+  const Data m;
+  const auto text_of = [&](const auto& first, const auto& second) {
+    const Tape tape;
+    return require_true(m.cost(first, second), m.leaves()).text();
+  };
+  const auto leaky = [](const Tensor& x) { return leaky_relu(x, 0.2); };
+  const auto power = [](const Tensor& x) { return apply(Powk{2}, x); };
+  CHECK_THAT(text_of(sine, sine), ContainsSubstring("a^l = custom_gradient(z^l) "));
+  CHECK_THAT(text_of(leaky, leaky), ContainsSubstring("a^l = leaky_relu(z^l, 0.2) "));
+  CHECK_THAT(text_of(power, power), ContainsSubstring("a^l = powk(z^l) "));
+  // Layers of different widths.
+  const nn::Dense wide{3, 5, {.seed = 4, .dtype = DType::float64}},
+      narrow{5, 2, {.seed = 5, .dtype = DType::float64}};
+  const Tape tape;
+  const Tensor loss = mean(square(sine(narrow(sine(wide(m.x))))));
+  CHECK_THAT(equations(loss).text(), !ContainsSubstring("custom_gradient₁"));
+}
+
+TEST_CASE("equations: what happens beyond the numbers of a draw is seen in those recorded") {
+  const Data m;
+  for (const double limit : {5.0, 500.0}) {
+    const Tape tape;
+    const Tensor loss =
+        nn::quadratic_cost(m.e(apply(Limited{limit}, m.d(m.x) * (10 * limit))), m.y);
+    const Equations e = require_true(loss, {m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, m.y});
+    CHECK_THAT(e.text(), ContainsSubstring("limited("));
+  }
+}
+
+TEST_CASE("equations: of a layer that nobody asks for there is no error") {
+  const Data m;
+  const Tape tape;
+  const Tensor loss = m.cost([](const Tensor& z) { return sigmoid(z); },
+                             [](const Tensor& z) { return sigmoid(z); });
+  const auto lefts = [&](const ParameterRefs& parameters) {
+    std::set<std::string> result;
+    const Equations e = require_true(loss, m.leaves(), parameters);
+    for (const Statement& s : e.example->backward) result.insert(to_string(s.left));
+    return result;
+  };
+  CHECK(lefts(m.f.parameters()) == std::set<std::string>{"δ^3", "∂C/∂w^3", "∂C/∂b^3"});
+  CHECK(lefts(m.e.parameters()) == std::set<std::string>{"δ^3", "δ^2", "∂C/∂w^2", "∂C/∂b^2"});
+}
+
+TEST_CASE("graph: blocks of functions that differ are not equal") {
+  const Data m;
+  const auto blocks = [&](double first, double second) {
+    const Tape tape;
+    Tensor h = m.x;
+    std::vector<Parameter> weights;
+    for (int i = 0; i < 14; ++i)
+      weights.emplace_back(numbers({3, 3}, -1, 1, static_cast<std::uint64_t>(i)));
+    ParameterRefs names;
+    for (int i = 0; i < 14; ++i) {
+      Parameter& w = weights[static_cast<std::size_t>(i)];
+      names.emplace_back("w" + std::to_string(i), w);
+      h = apply(Powk{i < 7 ? first : second}, matmul(h, transpose(w.value())));
+    }
+    return graph(nn::quadratic_cost(h, m.y), names).dot();
+  };
+  CHECK_THAT(blocks(2, 2), ContainsSubstring("× 13: equal blocks"));
+  CHECK_THAT(blocks(2, 3), !ContainsSubstring("× 13: equal blocks"));
+}
