@@ -16,9 +16,10 @@ namespace {
 /// has one for each. `summed`: a sum over them, and linear in it.
 enum class Stand { constant, rows, columns, summed };
 
-/// Whether f treats each row alone: what it makes of one is what it makes of it among others.
+/// Whether f treats each row alone: what it makes of one is what it makes of it among others. With
+/// `vectors_as_rows` it is given those that have no rows in the shape (1, n).
 bool by_rows(const Function& f, std::span<const Expression> parts, const std::vector<Stand>& stands,
-             std::int64_t m) {
+             std::int64_t m, bool vectors_as_rows = false) {
   try {
     const NoRecording scope;
     std::vector<Tensor> x;
@@ -29,7 +30,10 @@ bool by_rows(const Function& f, std::span<const Expression> parts, const std::ve
     for (std::int64_t row = 0; row < m; row += std::max<std::int64_t>(m - 1, 1)) {
       std::vector<Tensor> alone = x;
       for (std::size_t i = 0; i < x.size(); ++i)
-        if (stands[i] == Stand::rows) alone[i] = slice(x[i], 0, row, row + 1);
+        if (stands[i] == Stand::rows)
+          alone[i] = slice(x[i], 0, row, row + 1);
+        else if (vectors_as_rows && x[i].rank() == 1)
+          alone[i] = reshape(x[i], {1, -1});
       const Tensor one = f.apply(alone), expected = slice(y, 0, row, row + 1);
       if (one.shape() != expected.shape() || !(max(abs(one - expected)).item() <= 1e-12))
         return false;
@@ -172,7 +176,7 @@ class ByExample {
         return reshape(part(0), column_shape(e.shape()));
       case Kind::call:
       case Kind::jacobian:
-        return on_row(e, column_shape(e.shape()));
+        return on_row(e);
       default:
         break;
     }
@@ -188,7 +192,7 @@ class ByExample {
       case Kind::symbol:
         return symbol(e->symbol, constant_shape(e.shape()));
       case Kind::jacobian:
-        return on_row(e, constant_shape(e.shape()));
+        return on_row(e);
       case Kind::total: {
         const Expression c = column(e.parts()[0]);
         if (e.shape().size() == 0) return total(c, all_axes(c), {});
@@ -292,15 +296,41 @@ class ByExample {
                                                : column_of_columns(e.parts()[i]));
     return product(std::move(parts));
   }
-  Expression on_row(const Expression& e, const Shape& shape) const {
-    Expression::Node node = *e;
-    node.by_rows = true;
-    node.shape = shape;
-    for (Expression& part : node.parts) {
-      const bool matrix = stand(part) == Stand::constant && part.shape().size() == 2;
-      part = matrix ? transpose(constant(part)) : column(part);
+  /// An operation on what belongs to one example. Alone, or with parameters that it takes in any
+  /// shape, it can be read as one on columns; beside others the example has to stand as a row.
+  Expression on_row(const Expression& e) const {
+    const bool is_call = e.kind() == Kind::call;
+    const std::span<const Expression> x = e.parts().first(e.parts().size() - (is_call ? 0 : 1));
+    std::vector<Stand> stands;
+    bool in_columns = true;
+    for (const Expression& part : x) {
+      stands.push_back(stand(part));
+      if (stands.back() == Stand::constant && part.shape().size() == 2) in_columns = false;
     }
-    return Expression(std::make_shared<const Expression::Node>(std::move(node)));
+    in_columns = in_columns && by_rows(*e->function, x, stands, m_, true);
+    const bool has_rows = is_call || stands[e->slot] == Stand::rows;
+
+    Expression::Node node = *e;
+    node.by_rows = in_columns;
+    if (in_columns)
+      node.shape = has_rows ? column_shape(e.shape()) : constant_shape(e.shape());
+    else if (has_rows)
+      node.shape[0] = 1;
+    for (Expression& part : node.parts) {
+      const Shape shape = part.shape();
+      const bool is_row = stand(part) == Stand::rows;
+      part = column(part);
+      if (in_columns) continue;
+      if (shape.size() == 1)
+        part = reshape(part, is_row ? Shape{1} : shape);
+      else if (is_row)
+        part = transpose(part);
+    }
+    const Expression result(std::make_shared<const Expression::Node>(std::move(node)));
+    if (in_columns) return result;
+    if (e.shape().size() == 1)
+      return reshape(result, has_rows ? Shape{} : constant_shape(e.shape()));
+    return has_rows ? transpose(result) : result;
   }
 
   std::int64_t m_;

@@ -55,6 +55,35 @@ struct Limited {
   static std::vector<Sample<Limited>> samples() { return {{{5.0}, {Tensor{1.0, 2.0}}}}; }
 };
 
+/// x w + b for rows x, whose rule computes numbers; b is a vector and nothing else.
+struct Mapped {
+  static constexpr auto name = "mapped";
+  static constexpr Keep keeps = Keep::inputs;
+  Shape shape(Inputs x) const {
+    if (x.size() == 3 && x[2].rank() != 1) throw ShapeError("[mapped] b is no vector");
+    return {x[0].extent(0), x[1].extent(1)};
+  }
+  Tensor forward(Inputs x, const Shape&) const {
+    const NoRecording scope;
+    const Tensor y = matmul(x[0], x[1]);
+    return x.size() == 3 ? y + x[2] : y;
+  }
+  Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const {
+    const NoRecording scope;
+    if (i == 2) return sum(detach(g), 0);
+    return i == 0 ? matmul(detach(g), transpose(detach(r.input(1))))
+                  : matmul(transpose(detach(r.input(0))), detach(g));
+  }
+  Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
+    if (i == 2) return t;
+    return i == 0 ? matmul(t, r.input(1)) : matmul(r.input(0), t);
+  }
+  std::string equation() const { return "mapped({...})"; }
+  static std::vector<Sample<Mapped>> samples() {
+    return {{{}, {numbers({2, 3}, -1, 1, 1), numbers({3, 2}, -1, 1, 2)}}};
+  }
+};
+
 struct Data {
   Tensor x = numbers({4, 3}, -1, 1, 31), y = numbers({4, 3}, 0.1, 0.9, 32);
   nn::Dense d{3, 3, {.seed = 1, .dtype = DType::float64}};
@@ -77,6 +106,13 @@ std::map<std::string, std::string> by_name(const Reading& reading) {
   return result;
 }
 
+/// The lines of the reading for one example, by their left sides.
+std::map<std::string, std::string> of_example(const Equations& e) {
+  INFO(e.refusal);
+  REQUIRE(e.example);
+  return by_name(*e.example);
+}
+
 Tensor sine(const Tensor& z) {
   return custom_gradient(
       [](const Tensor& x) { return sin(x); },
@@ -97,7 +133,7 @@ TEST_CASE("equations: functions that are printed alike and differ are numbered")
     const Tensor z = m.d(m.x), first = sine(z), second = cube(z);
     const Equations e =
         require_true(nn::quadratic_cost(first - second, m.y), {m.x, m.d.weight, m.d.bias, m.y});
-    const auto text = by_name(*e.example);
+    const auto text = of_example(e);
     CHECK(text.at("a^1") == "custom_gradient₁(z^1) − custom_gradient₂(z^1)");
     CHECK_THAT(text.at("δ^1"), ContainsSubstring("custom_gradient₁'(z^1)") &&
                                    ContainsSubstring("custom_gradient₂'(z^1)"));
@@ -184,6 +220,40 @@ TEST_CASE("equations: of a layer that nobody asks for there is no error") {
   };
   CHECK(lefts(m.f.parameters()) == std::set<std::string>{"δ^3", "∂C/∂w^3", "∂C/∂b^3"});
   CHECK(lefts(m.e.parameters()) == std::set<std::string>{"δ^3", "δ^2", "∂C/∂w^2", "∂C/∂b^2"});
+}
+
+TEST_CASE("equations: beside a matrix an example is a row") {
+  const Data m;
+  const Parameter p(numbers({3, 3}, -1, 1, 3)), q(numbers({3}, -1, 1, 4)), r(p.value() * 2);
+  {
+    const Tape tape;
+    const Tensor loss = nn::quadratic_cost(sigmoid(apply(Mapped{}, m.x, p.value())), m.y);
+    const auto text = of_example(require_true(loss, {m.x, p.value(), m.y}));
+    CHECK(text.at("v₁") == "mapped(x₁ᵀ, p₁)ᵀ");
+    CHECK(text.at("∂C/∂p₁") == "J_mapped,2(x₁ᵀ, p₁)ᵀ v̄₁ᵀ");
+  }
+  {
+    const Tape tape;
+    const Tensor h =
+        apply(Mapped{}, sigmoid(apply(Mapped{}, m.x, p.value(), q.value())), r.value());
+    const Tensor loss = nn::quadratic_cost(h, m.y);
+    const auto text = of_example(require_true(loss, {m.x, p.value(), q.value(), r.value(), m.y}));
+    CHECK(text.at("v₁") == "mapped(x₁ᵀ, p₁, reshape(p₂, (3,)))ᵀ");
+  }
+  {
+    const Tape tape;
+    const Tensor h =
+        checkpoint([](const Tensor& x, const Tensor& v) { return tanh(matmul(x, transpose(v))); },
+                   m.x, p.value());
+    const auto text = of_example(require_true(nn::quadratic_cost(h, m.y), {m.x, p.value(), m.y}));
+    CHECK(text.at("v₁") == "checkpoint(x₁ᵀ, p₁)ᵀ");
+  }
+  {  // What works element by element takes a vector as a column.
+    const Tape tape;
+    const Tensor loss = nn::quadratic_cost(maximum(m.d(m.x), q.value()), m.y);
+    const auto text = of_example(require_true(loss, {m.x, m.d.weight, m.d.bias, q.value(), m.y}));
+    CHECK(text.at("C") == "½‖max(a^1, p₁) − y‖²");
+  }
 }
 
 TEST_CASE("graph: blocks of functions that differ are not equal") {
