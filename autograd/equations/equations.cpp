@@ -17,7 +17,10 @@ namespace {
 class Statements {
  public:
   Statements(const Graph& graph, const std::optional<Chain>& chain)
-      : graph_(graph), named_(graph.size(), false), adjoint_named_(graph.size(), false) {
+      : graph_(graph),
+        bounds_(graph),
+        named_(graph.size(), false),
+        adjoint_named_(graph.size(), false) {
     named_.back() = true;
     if (chain)
       for (const Chain::Layer& layer : chain->layers) {
@@ -54,7 +57,8 @@ class Statements {
   Reading reading() {
     Reading result;
     for (std::size_t n = 0; n < graph_.size(); ++n)
-      if (named_[n]) result.forward.push_back({value_of(n), simplified(expanded(n), nullptr)});
+      if (named_[n])
+        result.forward.push_back({value_of(n), simplified(expanded(n), nullptr, &bounds_)});
     for (std::size_t n = graph_.size(); n-- > 0;)
       if (adjoint_named_[n] && !graph_[n].wanted) result.backward.push_back(adjoint_statement(n));
     std::vector<std::size_t> wanted;
@@ -85,8 +89,8 @@ class Statements {
     Statement s{.left = adjoint_of(n), .right = adjoint(n, &Vertex::Use::contribution)};
     s.steps.push_back({"the chain rule", adjoint(n, &Vertex::Use::jacobian)});
     s.steps.push_back({"the rules of the operations", s.right});
-    s.right = simplified(s.right, &s.steps);
-    s.right = without_derivatives(s.right, &s.steps, [&](const Expression& e) {
+    s.right = simplified(s.right, &s.steps, &bounds_);
+    s.right = without_derivatives(s.right, &s.steps, bounds_, [&](const Expression& e) {
       const Expression &x = e.parts()[0], &rule = e.parts()[1];
       if (is_value(x) && activations_.contains(vertex_of(x->symbol)) &&
           activations_.at(vertex_of(x->symbol)).contains(e->function->facet))
@@ -119,6 +123,7 @@ class Statements {
   }
 
   const Graph& graph_;
+  const Bounds bounds_;
   std::vector<bool> named_, adjoint_named_;
   std::map<std::size_t, std::set<std::string>> activations_;  // by z, their facets
   std::map<std::size_t, Expression> values_;

@@ -55,12 +55,42 @@ std::shared_ptr<const Function> recorded_function(const std::function<Tensor()>&
 /// Numbers functions of a graph that are different and would be printed alike.
 void number_functions(Graph& graph);
 
-/// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given.
-Expression tidied(Expression e, std::vector<DerivationStep>* steps);
+/// bounds.cpp: where the values of expressions of a graph lie.
+class Bounds {
+ public:
+  struct Interval {
+    double low, high;
+    bool low_open, high_open;  // these ends themselves are not reached
+    bool excludes_zero() const {
+      return low > 0 || high < 0 || (low == 0 && low_open) || (high == 0 && high_open);
+    }
+  };
+
+  explicit Bounds(const Graph& graph);
+  /// Nothing for what may be undefined or infinite, for finite values of the leaves.
+  std::optional<Interval> of(const Expression& e) const;
+
+ private:
+  const Graph& graph_;
+  std::map<const detail::OpTable*, Interval> known_;
+  const detail::OpTable* log_;
+  mutable std::map<std::size_t, std::optional<Interval>> vertices_;
+};
+
+/// And the rules of the simplifier about choices; without `bounds` the latter two do nothing.
+Expression choose_once(const Expression& e);
+Expression divide_by_choice(const Expression& e, const Bounds* bounds);
+Expression choose_zero(const Expression& e, const Bounds* bounds);
+
+/// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given. Those
+/// that hold only where something is not zero need `bounds`.
+Expression tidied(Expression e, std::vector<DerivationStep>* steps, const Bounds* bounds = nullptr);
 /// The same, and writes derivatives f'(x) out by their rules where something cancels then.
-Expression simplified(Expression e, std::vector<DerivationStep>* steps);
+Expression simplified(Expression e, std::vector<DerivationStep>* steps,
+                      const Bounds* bounds = nullptr);
 /// Derivatives f'(x) written out by their rules, where `written_out(f'(x))`.
 Expression without_derivatives(const Expression& e, std::vector<DerivationStep>* steps,
+                               const Bounds& bounds,
                                const std::function<bool(const Expression&)>& written_out);
 
 /// polynomial.cpp: a term as a number times the rest, and back, without rounding in such as 3 ·

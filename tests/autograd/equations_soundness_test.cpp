@@ -222,6 +222,30 @@ TEST_CASE("equations: of a layer that nobody asks for there is no error") {
   CHECK(lefts(m.e.parameters()) == std::set<std::string>{"δ^3", "δ^2", "∂C/∂w^2", "∂C/∂b^2"});
 }
 
+TEST_CASE("equations: cross-entropy of neurons that can be exactly 0") {
+  const Data m;
+  const Tensor x{{-1.0, 2.0, 0.5}, {0.5, 0.25, 1.0}}, y{{0.0, 0.0, 1.0}, {0.0, 1.0, 0.0}};
+  const Parameter w(Tensor{{1.0, 0.0, 0.0}, {0.0, 0.25, 0.0}, {0.0, 0.0, 0.5}}),
+      b(Tensor{0.0, 0.0, 0.0});
+  const auto of = [&](const auto& f) {
+    const Tape tape;
+    const Tensor loss = nn::cross_entropy_cost(f(linear(x, w.value(), b.value())), y);
+    return of_example(require_true(loss, {x, w.value(), b.value(), y}));
+  };
+  const auto of_relu = of([](const Tensor& z) { return relu(z); });
+  CHECK(of_relu.at("C") == "−Σ (xlogy(y, a^1) + (1 − y) ⊙ ln(1 − a^1))");
+  CHECK_THAT(of_relu.at("δ^1"), ContainsSubstring("where(y = 0, 0, y / a^1)"));
+  CHECK_THAT(of([](const Tensor& z) { return square(tanh(z)); }).at("δ^1"),
+             ContainsSubstring("where(y = 0, 0, y / (a^1)²)"));
+  // What is never 0 cancels as it does in the book, however it is computed.
+  CHECK(of([](const Tensor& z) { return sigmoid(z); }).at("δ^1") == "a^1 − y");
+  for (const auto& f : std::vector<std::function<Tensor(const Tensor&)>>{
+           [](const Tensor& z) { return 1 / (1 + exp(-z)); },
+           [](const Tensor& z) { return 0.5 * (1 + tanh(z / 2)); },
+           [](const Tensor& z) { return 0.25 + 0.5 * sigmoid(sin(z)); }})
+    CHECK_THAT(of(f).at("δ^1"), !ContainsSubstring("where"));
+}
+
 TEST_CASE("equations: beside a matrix an example is a row") {
   const Data m;
   const Parameter p(numbers({3, 3}, -1, 1, 3)), q(numbers({3}, -1, 1, 4)), r(p.value() * 2);
