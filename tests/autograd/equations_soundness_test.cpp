@@ -280,6 +280,65 @@ TEST_CASE("equations: beside a matrix an example is a row") {
   }
 }
 
+TEST_CASE("equations: no two quantities have one name") {
+  const Data m;
+  const Parameter p(numbers({3, 3}, -1, 1, 3)), q(numbers({4, 3}, -1, 1, 4)), r(p.value() * 2),
+      s(numbers({3}, -1, 1, 5));
+  const auto lines_of = [&](const Tensor& loss, const std::vector<Tensor>& leaves,
+                            const ParameterRefs& names) {
+    const Equations e = require_true(loss, leaves, names);
+    std::set<std::string> lefts;
+    for (const Reading* reading : {&e.batch, e.example ? &*e.example : &e.batch}) {
+      lefts.clear();
+      std::size_t count = 0;
+      for (const auto* list : {&reading->forward, &reading->backward})
+        for (const Statement& one : *list) lefts.insert(to_string(one.left)), ++count;
+      for (const Equations::Leaf& leaf : e.leaves) {
+        lefts.insert(to_string(reading == &e.batch ? leaf.in_batch : leaf.in_example));
+        ++count;
+      }
+      CHECK(lefts.size() == count);
+    }
+    return lefts;
+  };
+  {  // Layers whose parameters were put together as they are.
+    const Tape tape;
+    const Tensor loss = nn::quadratic_cost(m.e(sigmoid(m.d(m.x)) + m.x), m.y);
+    ParameterRefs names = m.d.parameters();
+    for (const ParameterRef& one : m.e.parameters()) names.push_back(one);
+    const auto lefts =
+        lines_of(loss, {m.x, m.d.weight, m.d.bias, m.e.weight, m.e.bias, m.y}, names);
+    for (const char* name : {"∂C/∂weight₁", "∂C/∂weight₂", "∂C/∂bias₁", "∂C/∂bias₂"})
+      CHECK(lefts.contains(name));
+    CHECK_FALSE(lefts.contains("∂C/∂weight"));
+  }
+  {  // As the data are called.
+    const Tape tape;
+    const Tensor loss = mean(sin(q.value() * m.x));
+    for (const char* name : {"x", "X"}) {
+      const auto lefts = lines_of(loss, {q.value(), m.x}, {{name, q}});
+      CHECK(lefts.contains(std::string("∂C/∂") + name));
+    }
+  }
+  {  // As the cost, the number of examples, or a quantity without a name are.
+    const Tape tape;
+    const Tensor h = tanh(matmul(tanh(matmul(m.x, p.value())), p.value()));
+    const Tensor loss = nn::quadratic_cost(matmul(h, r.value()), m.y);
+    const std::vector<Tensor> leaves{m.x, p.value(), r.value(), m.y};
+    CHECK(lines_of(loss, leaves, {{"C", p}, {"m", r}}).contains("∂C/∂C₁"));
+    CHECK(lines_of(loss, leaves, {{"v₁", p}, {"x₁", r}}).contains("∂C/∂v₁"));
+    CHECK(lines_of(loss, leaves, {{"C", p}, {"C₁", r}}).contains("∂C/∂C₂"));
+    CHECK(lines_of(loss, leaves, {{"p₁", p}}).contains("∂C/∂p₁"));
+  }
+  {  // As a quantity of the book's network is.
+    const Tape tape;
+    const Tensor cost = nn::quadratic_cost(sigmoid(m.d(m.x)), m.y);
+    const Tensor loss = cost + 0.1 * sum(square(s.value()));
+    CHECK(
+        lines_of(loss, {m.x, m.d.weight, m.d.bias, m.y, s.value()}, {{"y", s}}).contains("∂C/∂y₁"));
+  }
+}
+
 TEST_CASE("graph: blocks of functions that differ are not equal") {
   const Data m;
   const auto blocks = [&](double first, double second) {
