@@ -127,6 +127,7 @@ struct Refusal {
 struct Examples {
   std::int64_t count = 0;      // 0: no axis of examples
   std::vector<bool> has_rows;  // by vertex
+  bool vectors = false;        // from outside have an element for each, if they are so long
   std::optional<Refusal> refusal;
 };
 Examples find_examples(const Graph& graph);

@@ -75,7 +75,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
       if (columns_ && inner.shape().size() == 2 && inner.shape()[1] == 1 && e->axes.size() == 2)
         which = "j";
       else if (inner.shape().size() == 2 && e->axes.size() == 1)
-        which = e->axes[0] == 0 ? "x" : "j";
+        which = e->axes[0] == 1 ? "j" : columns_ ? to_string(e->axes) : "x";
       else if (e->axes.size() < inner.shape().size())
         which = to_string(e->axes);
       return {summed(which, part(0, Level::hadamard)), Level::hadamard};

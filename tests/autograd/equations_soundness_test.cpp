@@ -339,6 +339,66 @@ TEST_CASE("equations: no two quantities have one name") {
   }
 }
 
+TEST_CASE("equations: a vector stands beside a matrix as the row that it is") {
+  const Data m;
+  const Parameter w(numbers({3, 3}, -1, 1, 3)), s(numbers({3}, 0.5, 1, 4)),
+      row(numbers({1, 3}, 0.5, 1, 5));
+  const auto check = [&](const std::function<Tensor(const Tensor&)>& f,
+                         const std::vector<Tensor>& before, const std::vector<Tensor>& after) {
+    for (const bool all : {false, true}) {
+      const Tape tape;
+      const Tensor loss = nn::quadratic_cost(f(m.x), m.y);
+      std::vector<Tensor> leaves = before;
+      leaves.push_back(m.x);
+      leaves.insert(leaves.end(), after.begin(), after.end());
+      leaves.push_back(m.y);
+      const ParameterRefs frozen{{"w", w}};
+      of_example(require_true(loss, leaves, all ? std::span<const ParameterRef>() : frozen));
+    }
+  };
+  const Tensor W = w.value(), S = s.value(), R = row.value();
+  check([&](const Tensor& x) { return matmul(x, W * S); }, {W, S}, {});
+  check([&](const Tensor& x) { return matmul(x, W / (1 + exp(S))); }, {S, W}, {});
+  check([&](const Tensor& x) { return tanh(matmul(x, W)) * R; }, {}, {W, R});
+  check([&](const Tensor& x) { return tanh(matmul(x * R, W)); }, {}, {R, W});
+  check([&](const Tensor& x) { return linear(x, W, softmax(S)); }, {S}, {W});
+  check([&](const Tensor& x) { return matmul(x, W / sqrt(sum(W * W, 1, true))); }, {W}, {});
+}
+
+TEST_CASE("equations: labels, weights of examples and rows looked up mix no examples") {
+  const Data m;
+  const Parameter table(numbers({5, 3}, -1, 1, 3));
+  const Tensor labels{std::int64_t{0}, std::int64_t{1}, std::int64_t{0}, std::int64_t{2}},
+      places{std::int64_t{4}, std::int64_t{1}, std::int64_t{1}, std::int64_t{2}},
+      weights{0.5, 1.0, 0.25, 2.0};
+  {
+    const Tape tape;
+    const Tensor z = m.d(m.x);
+    const Tensor loss = nn::log_likelihood_cost(z, one_hot(labels, 3, DType::float64));
+    const auto text = of_example(require_true(loss, {m.x, m.d.weight, m.d.bias, labels}));
+    CHECK(text.at("C") == "−Σ one_hot(reshape(y, (1,)), 3)ᵀ ⊙ log_softmax(z^1)");
+  }
+  {
+    const Tape tape;
+    const Tensor each = sum(square(sigmoid(m.d(m.x)) - m.y), 1);
+    of_example(require_true(mean(each * weights), {m.x, m.d.weight, m.d.bias, m.y, weights}));
+  }
+  for (const bool labelled : {false, true}) {
+    const Tape tape;
+    const Tensor z = m.d(take(table.value(), places));
+    const Tensor loss = labelled ? nn::log_likelihood_cost(z, one_hot(labels, 3, DType::float64))
+                                 : nn::quadratic_cost(z, m.y);
+    const auto text = of_example(
+        require_true(loss, {table.value(), places, m.d.weight, m.d.bias, labelled ? labels : m.y}));
+    CHECK(text.at("∂C/∂p₁") == "scatter_add(v̄₁ᵀ, reshape(x₁, (1,)), 5)");
+  }
+  {  // What does mix them is still refused: places in a table of examples.
+    const Tape tape;
+    const Tensor loss = nn::quadratic_cost(m.d(take(m.x, labels)), m.y);
+    CHECK_FALSE(require_true(loss, {m.x, labels, m.d.weight, m.d.bias, m.y}).example);
+  }
+}
+
 TEST_CASE("graph: blocks of functions that differ are not equal") {
   const Data m;
   const auto blocks = [&](double first, double second) {

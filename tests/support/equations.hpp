@@ -129,7 +129,7 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
       for (std::size_t i = 0; i < leaves.size(); ++i) {
         Tensor t = leaves[i];
         if (e.leaves[i].has_rows)
-          t = transpose(slice(t, 0, x, x + 1));
+          t = t.rank() == 2 ? transpose(slice(t, 0, x, x + 1)) : reshape(slice(t, 0, x, x + 1), {});
         else if (t.rank() == 1)
           t = reshape(t, {-1, 1});
         values[e.leaves[i].in_example] = t;
