@@ -84,7 +84,7 @@ struct Mapped {
   }
 };
 
-struct Data {
+struct Layers {
   Tensor x = numbers({4, 3}, -1, 1, 31), y = numbers({4, 3}, 0.1, 0.9, 32);
   nn::Dense d{3, 3, {.seed = 1, .dtype = DType::float64}};
   nn::Dense e{3, 3, {.seed = 2, .dtype = DType::float64}};
@@ -99,7 +99,7 @@ struct Data {
   }
 };
 
-std::map<std::string, std::string> by_name(const Reading& reading) {
+std::map<std::string, std::string> right_sides(const Reading& reading) {
   std::map<std::string, std::string> result;
   for (const auto* list : {&reading.forward, &reading.backward})
     for (const Statement& s : *list) result[to_string(s.left)] = to_string(s.right);
@@ -110,7 +110,7 @@ std::map<std::string, std::string> by_name(const Reading& reading) {
 std::map<std::string, std::string> of_example(const Equations& e) {
   INFO(e.refusal);
   REQUIRE(e.example);
-  return by_name(*e.example);
+  return right_sides(*e.example);
 }
 
 Tensor sine(const Tensor& z) {
@@ -127,7 +127,7 @@ Tensor cube(const Tensor& z) {
 }  // namespace
 
 TEST_CASE("equations: functions that are printed alike and differ are numbered") {
-  const Data m;
+  const Layers m;
   {
     const Tape tape;
     const Tensor z = m.d(m.x), first = sine(z), second = cube(z);
@@ -141,7 +141,7 @@ TEST_CASE("equations: functions that are printed alike and differ are numbered")
   {
     const Tape tape;
     const Tensor first = apply(Hidden{{2.0}}, m.x), second = apply(Hidden{{3.0}}, m.x);
-    const auto text = by_name(require_true(sum(first - second), {m.x}).batch);
+    const auto text = right_sides(require_true(sum(first - second), {m.x}).batch);
     CHECK(text.at("C") == "Σ (v₁ − v₂)");
     CHECK(text.at("v₂") == "hidden₂(p₁)");
   }
@@ -178,7 +178,7 @@ TEST_CASE("equations: functions that are printed alike and differ are numbered")
 }
 
 TEST_CASE("equations: functions that do the same are one, whoever made them") {
-  const Data m;
+  const Layers m;
   const auto text_of = [&](const auto& first, const auto& second) {
     const Tape tape;
     return require_true(m.cost(first, second), m.leaves()).text();
@@ -197,7 +197,7 @@ TEST_CASE("equations: functions that do the same are one, whoever made them") {
 }
 
 TEST_CASE("equations: what happens beyond the numbers of a draw is seen in those recorded") {
-  const Data m;
+  const Layers m;
   for (const double limit : {5.0, 500.0}) {
     const Tape tape;
     const Tensor loss =
@@ -208,7 +208,7 @@ TEST_CASE("equations: what happens beyond the numbers of a draw is seen in those
 }
 
 TEST_CASE("equations: of a layer that nobody asks for there is no error") {
-  const Data m;
+  const Layers m;
   const Tape tape;
   const Tensor loss = m.cost([](const Tensor& z) { return sigmoid(z); },
                              [](const Tensor& z) { return sigmoid(z); });
@@ -223,7 +223,7 @@ TEST_CASE("equations: of a layer that nobody asks for there is no error") {
 }
 
 TEST_CASE("equations: cross-entropy of neurons that can be exactly 0") {
-  const Data m;
+  const Layers m;
   const Tensor x{{-1.0, 2.0, 0.5}, {0.5, 0.25, 1.0}}, y{{0.0, 0.0, 1.0}, {0.0, 1.0, 0.0}};
   const Parameter w(Tensor{{1.0, 0.0, 0.0}, {0.0, 0.25, 0.0}, {0.0, 0.0, 0.5}}),
       b(Tensor{0.0, 0.0, 0.0});
@@ -247,7 +247,7 @@ TEST_CASE("equations: cross-entropy of neurons that can be exactly 0") {
 }
 
 TEST_CASE("equations: beside a matrix an example is a row") {
-  const Data m;
+  const Layers m;
   const Parameter p(numbers({3, 3}, -1, 1, 3)), q(numbers({3}, -1, 1, 4)), r(p.value() * 2);
   {
     const Tape tape;
@@ -281,7 +281,7 @@ TEST_CASE("equations: beside a matrix an example is a row") {
 }
 
 TEST_CASE("equations: no two quantities have one name") {
-  const Data m;
+  const Layers m;
   const Parameter p(numbers({3, 3}, -1, 1, 3)), q(numbers({4, 3}, -1, 1, 4)), r(p.value() * 2),
       s(numbers({3}, -1, 1, 5));
   const auto lines_of = [&](const Tensor& loss, const std::vector<Tensor>& leaves,
@@ -340,7 +340,7 @@ TEST_CASE("equations: no two quantities have one name") {
 }
 
 TEST_CASE("equations: a vector stands beside a matrix as the row that it is") {
-  const Data m;
+  const Layers m;
   const Parameter w(numbers({3, 3}, -1, 1, 3)), s(numbers({3}, 0.5, 1, 4)),
       row(numbers({1, 3}, 0.5, 1, 5));
   const auto check = [&](const std::function<Tensor(const Tensor&)>& f,
@@ -366,7 +366,7 @@ TEST_CASE("equations: a vector stands beside a matrix as the row that it is") {
 }
 
 TEST_CASE("equations: labels, weights of examples and rows looked up mix no examples") {
-  const Data m;
+  const Layers m;
   const Parameter table(numbers({5, 3}, -1, 1, 3));
   const Tensor labels{std::int64_t{0}, std::int64_t{1}, std::int64_t{0}, std::int64_t{2}},
       places{std::int64_t{4}, std::int64_t{1}, std::int64_t{1}, std::int64_t{2}},
@@ -400,7 +400,7 @@ TEST_CASE("equations: labels, weights of examples and rows looked up mix no exam
 }
 
 TEST_CASE("graph: blocks of functions that differ are not equal") {
-  const Data m;
+  const Layers m;
   const auto blocks = [&](double first, double second) {
     const Tape tape;
     Tensor h = m.x;
