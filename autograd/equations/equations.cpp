@@ -192,6 +192,7 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
   Reading averaged = raw;
   for (auto* list : {&averaged.forward, &averaged.backward})
     for (Statement& s : *list) s.right = with_norms(with_average(s.right, examples));
+  mark_axes(averaged, graph, examples);
   result.batch = renamed(averaged, graph, names, chain, false);
   const Names small = notation(graph, statements.named(), chain, true);
   for (std::size_t n = 0; n < graph.size(); ++n) {

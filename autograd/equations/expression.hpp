@@ -47,7 +47,8 @@ struct Expression::Node {
   Axes axes{};
   std::shared_ptr<const algebra::Function> function{};  // of call, derivative, jacobian
   std::size_t slot = 0;
-  bool by_rows = false;  // of call and jacobian: columns are transposed to rows and back
+  bool by_rows = false;     // of call and jacobian: columns are transposed to rows and back
+  bool of_examples = true;  // of a total or call over the first axis of a matrix: that it has them
 };
 
 namespace algebra {

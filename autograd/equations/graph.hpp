@@ -131,6 +131,8 @@ struct Examples {
   std::optional<Refusal> refusal;
 };
 Examples find_examples(const Graph& graph);
+/// Finds out of which matrices in the statements the first axis has no examples.
+void mark_axes(Reading& batch, const Graph& graph, const Examples& examples);
 /// The statements of `batch` for one example; throws Refusal where that has no meaning.
 Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples);
 

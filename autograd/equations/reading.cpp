@@ -419,6 +419,35 @@ Examples find_examples(const Graph& graph) {
   return result;
 }
 
+void mark_axes(Reading& batch, const Graph& graph, const Examples& examples) {
+  std::optional<ByExample> split;
+  if (!examples.refusal) split.emplace(graph, examples.count, examples.vectors);
+  const auto has_examples = [&](const Expression& e) {
+    try {
+      if (split) return split->stand(e) == Stand::rows;
+    } catch (const Refusal&) {
+    }
+    return e.shape()[0] == examples.count;
+  };
+  const auto marked = [&](const Expression& e) {
+    return rewrite(e, [&](const Expression& part) {
+      const bool sums = part.kind() == Kind::total && part->axes == Axes{0};
+      if (!sums && part.kind() != Kind::call) return part;
+      if (part.parts().empty() || part.parts()[0].shape().size() != 2 ||
+          has_examples(part.parts()[0]))
+        return part;
+      Expression::Node node = *part;
+      node.of_examples = false;
+      return Expression(std::make_shared<const Expression::Node>(std::move(node)));
+    });
+  };
+  for (auto* list : {&batch.forward, &batch.backward})
+    for (Statement& s : *list) {
+      s.right = marked(s.right);
+      for (DerivationStep& step : s.steps) step.result = marked(step.result);
+    }
+}
+
 Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples) {
   const ByExample split(graph, examples.count, examples.vectors);
   const auto convert = [&](const Statement& s) {

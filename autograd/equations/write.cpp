@@ -12,10 +12,11 @@ namespace {
 
 /// The axes of a function over one axis of a matrix, as Σ has them: x for examples, j for what an
 /// example has.
-std::string over(const std::string& subscript, const Expression& e) {
+std::string over(const std::string& subscript, const Expression& e, bool columns) {
   if (e.parts().empty() || e.parts()[0].shape().size() != 2) return subscript;
   if (subscript == "(1,)" || subscript == "(-1,)") return "j";
-  return subscript == "(0,)" || subscript == "(-2,)" ? "x" : subscript;
+  return e->of_examples && !columns && (subscript == "(0,)" || subscript == "(-2,)") ? "x"
+                                                                                     : subscript;
 }
 
 }  // namespace
@@ -75,7 +76,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
       if (columns_ && inner.shape().size() == 2 && inner.shape()[1] == 1 && e->axes.size() == 2)
         which = "j";
       else if (inner.shape().size() == 2 && e->axes.size() == 1)
-        which = e->axes[0] == 1 ? "j" : columns_ ? to_string(e->axes) : "x";
+        which = e->axes[0] == 1 ? "j" : columns_ || !e->of_examples ? to_string(e->axes) : "x";
       else if (e->axes.size() < inner.shape().size())
         which = to_string(e->axes);
       return {summed(which, part(0, Level::hadamard)), Level::hadamard};
@@ -162,8 +163,8 @@ Writer::Piece Writer::called(const Expression& e) const {
     std::vector<std::string> arguments;
     for (const std::string& a : form->arguments)
       arguments.push_back(a.starts_with('{') ? argument(a.substr(1), Level::sum) : literal(a));
-    return {applied(head(*e->function, form->name), e->by_rows ? "" : over(form->subscript, e),
-                    arguments),
+    return {applied(head(*e->function, form->name),
+                    e->by_rows ? "" : over(form->subscript, e, columns_), arguments),
             Level::atom};
   }
   std::string text, between;

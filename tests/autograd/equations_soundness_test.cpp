@@ -365,6 +365,23 @@ TEST_CASE("equations: a vector stands beside a matrix as the row that it is") {
   check([&](const Tensor& x) { return matmul(x, W / sqrt(sum(W * W, 1, true))); }, {W}, {});
 }
 
+TEST_CASE("equations: a sum over the rows of a parameter is not said to be one over examples") {
+  const Layers m;
+  const Parameter w(numbers({3, 3}, -1, 1, 3)), s(numbers({3}, 0.5, 1, 4));
+  for (const std::int64_t examples : {3, 4}) {  // 3 rows are as many as those of w
+    const Tape tape;
+    const Tensor v = w.value() * s.value(), x = detach(slice(m.x, 0, 0, examples)),
+                 y = detach(slice(m.y, 0, 0, examples));
+    const Tensor z = matmul(x, v) + s.value();
+    const Tensor loss = nn::quadratic_cost(matmul(tanh(z), softmax(w.value(), 0)), y);
+    const Equations e = equations(loss);
+    CHECK_THAT(e.text(), ContainsSubstring("Σ_(0,) ("));
+    CHECK_THAT(right_sides(e.batch).at("∂C/∂p₂"),
+               ContainsSubstring("Σ_(0,) (") && ContainsSubstring("Σ_x v̄"));
+    CHECK_THAT(e.text(), ContainsSubstring("softmax_(0,)(p₁)") && !ContainsSubstring("softmax_x"));
+  }
+}
+
 TEST_CASE("equations: labels, weights of examples and rows looked up mix no examples") {
   const Layers m;
   const Parameter table(numbers({5, 3}, -1, 1, 3));
