@@ -100,7 +100,10 @@ class LatexWriter final : public Writer {
     std::string arguments;
     if (f == name("√")) return "\\sqrt{" + x[0] + "}";
     for (std::size_t i = 0; i < x.size(); ++i) arguments += (i ? ", " : "") + x[i];
-    return f + (sub.empty() ? "" : "_{" + literal(sub) + "}") + between("(", arguments, ")");
+    // A name with a number has its index in brackets, so that it can get another.
+    const bool has_index = !sub.empty() && f.find("}_{") != std::string::npos;
+    return (has_index ? "{" + f + "}" : f) + (sub.empty() ? "" : "_{" + literal(sub) + "}") +
+           between("(", arguments, ")");
   }
 };
 

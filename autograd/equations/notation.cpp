@@ -1,6 +1,7 @@
 // Names: which quantities of a graph get one, and which. A feed-forward chain gets the book's;
 // everything else is numbered. Also the forms BP1 to BP4, and folding.
 #include <algorithm>
+#include <set>
 
 #include "autograd/equations/graph.hpp"
 
@@ -14,6 +15,37 @@ using Role = Symbol::Role;
 std::string letter(const char* small, const char* capital, bool columns) {
   return columns ? small : capital;
 }
+
+/// Names that no two quantities share. One that was given stays as it is where it is the only such;
+/// others get a number, which steps aside for it.
+class Unique {
+ public:
+  Unique(const std::set<std::string>& fixed, const std::vector<std::string>& given) {
+    for (const std::string& name : given) ++given_[name];
+    taken_ = fixed;
+    for (auto& [name, count] : given_) {
+      if (fixed.contains(name)) ++count;
+      taken_.insert(name);
+    }
+  }
+  bool is_given(const std::string& name) const { return given_.contains(name); }
+  Symbol given(const std::string& name) {
+    return given_.at(name) > 1 ? numbered(name, name) : Symbol{.letter = name};
+  }
+  /// The name of this letter, and of none that stands for the same in the other reading.
+  Symbol numbered(const std::string& letter, const std::string& other) {
+    for (int& n = last_[letter];;) {
+      const Symbol result{.letter = letter, .number = ++n};
+      if (!taken_.contains(to_string(result)) &&
+          !taken_.contains(to_string(Symbol{.letter = other, .number = n})))
+        return result;
+    }
+  }
+
+ private:
+  std::map<std::string, int> given_, last_;
+  std::set<std::string> taken_;
+};
 
 }  // namespace
 
@@ -50,23 +82,28 @@ Names notation(const Graph& graph, const std::vector<bool>& named,
     return graph[n].leaf && graph[n].value && !graph[n].parameter && !graph[n].wanted &&
            !names.contains(value_of(n));
   };
-  bool several = chain.has_value();
-  int data = 0, unnamed = 0, v = 0;
-  for (std::size_t n = 0; n < graph.size(); ++n) several = several || (is_data(n) && data++ > 0);
-  data = 0;
+  std::set<std::string> fixed{"C", "m"};
+  if (chain) fixed.insert({"l", "L", "x", "X", "y", "Y", "c"});
+  std::vector<std::string> given;
+  int data = 0;
+  for (std::size_t n = 0; n < graph.size(); ++n) {
+    if (is_data(n)) ++data;
+    if (graph[n].leaf && !graph[n].name.empty() && !names.contains(value_of(n)))
+      given.push_back(graph[n].name);
+  }
+  Unique unique(fixed, given);
+  const bool several = chain || data > 1 || unique.is_given("x") || unique.is_given("X");
   for (std::size_t n = 0; n < graph.size(); ++n) {
     if (!graph[n].value || names.contains(value_of(n))) continue;
     if (graph[n].leaf && (graph[n].parameter || graph[n].wanted)) {
       const bool has_name = !graph[n].name.empty();
-      parameter(n, {.letter = has_name ? graph[n].name : "p",
-                    .number = has_name ? std::nullopt : std::optional(++unnamed)});
+      parameter(n, has_name ? unique.given(graph[n].name) : unique.numbered("p", "p"));
     } else if (graph[n].leaf) {
-      ++data;
-      names[value_of(n)] = {.letter = letter("x", "X", columns),
-                            .number = several ? std::optional(data) : std::nullopt};
+      const std::string small = letter("x", "X", columns), other = letter("X", "x", columns);
+      names[value_of(n)] = several ? unique.numbered(small, other) : Symbol{.letter = small};
     } else if (named[n]) {
-      names[value_of(n)] = {.letter = "v", .number = ++v};
-      names[adjoint_of(n)] = {.letter = "v", .role = Role::adjoint, .number = v};
+      const Symbol v = names[value_of(n)] = unique.numbered("v", "v");
+      names[adjoint_of(n)] = {.letter = "v", .role = Role::adjoint, .number = v.number};
     }
   }
   return names;

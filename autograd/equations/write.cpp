@@ -14,10 +14,11 @@ constexpr const char* relations[] = {"=", "≠", "<", "≤"};
 
 /// The axes of a function over one axis of a matrix, as Σ has them: x for examples, j for what an
 /// example has.
-std::string over(const std::string& subscript, const Expression& e) {
+std::string over(const std::string& subscript, const Expression& e, bool columns) {
   if (e.parts().empty() || e.parts()[0].shape().size() != 2) return subscript;
   if (subscript == "(1,)" || subscript == "(-1,)") return "j";
-  return subscript == "(0,)" || subscript == "(-2,)" ? "x" : subscript;
+  return e->of_examples && !columns && (subscript == "(0,)" || subscript == "(-2,)") ? "x"
+                                                                                     : subscript;
 }
 
 /// Whether a call compares: "{0} < {1}".
@@ -96,7 +97,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
       if (columns_ && inner.shape().size() == 2 && inner.shape()[1] == 1 && e->axes.size() == 2)
         which = "j";
       else if (inner.shape().size() == 2 && e->axes.size() == 1)
-        which = e->axes[0] == 0 ? "x" : "j";
+        which = e->axes[0] == 1 ? "j" : columns_ || !e->of_examples ? to_string(e->axes) : "x";
       else if (e->axes.size() < inner.shape().size())
         which = to_string(e->axes);
       return {summed(which, part(0, Level::hadamard)), Level::hadamard};
@@ -112,7 +113,8 @@ Writer::Piece Writer::piece(const Expression& e) const {
       return called(e);
     case Kind::derivative: {
       const auto form = call_form(e->function->facet);
-      return {applied(primed(name(form->name)), "", {part(0, Level::sum)}), Level::atom};
+      return {applied(primed(head(*e->function, form->name)), "", {part(0, Level::sum)}),
+              Level::atom};
     }
     case Kind::jacobian: {
       Expression::Node f = *e;
@@ -120,7 +122,7 @@ Writer::Piece Writer::piece(const Expression& e) const {
       f.kind = Kind::call;
       f.parts.pop_back();
       const auto form = call_form(f.function->facet);
-      std::string of = form ? name(form->name) : literal(f.function->facet);
+      std::string of = form ? head(*f.function, form->name) : literal(f.function->facet);
       if (last > 1) of += literal("," + std::to_string(e->slot + 1));
       std::vector<std::string> arguments;
       for (std::size_t i = 0; i < last; ++i) arguments.push_back(part(i, Level::sum));
@@ -168,6 +170,10 @@ std::pair<bool, std::string> Writer::signed_term(const Expression& e) const {
   return {value < 0, numbers + (is_norm ? "" : beside()) + text};
 }
 
+std::string Writer::head(const Function& f, const std::string& name_of_f) const {
+  return f.number ? lowered(name(name_of_f), digits(std::to_string(f.number))) : name(name_of_f);
+}
+
 Writer::Piece Writer::called(const Expression& e) const {
   const std::string& facet = e->function->facet;
   if (is_comparison(e)) return {iverson(spelled(e, Level::sum)), Level::atom};
@@ -186,7 +192,8 @@ Writer::Piece Writer::called(const Expression& e) const {
     const bool is_condition = form->name == "where" && arguments.empty() && is_comparison(part);
     arguments.push_back(is_condition ? spelled(part, Level::sum) : wrapped(part, Level::sum));
   }
-  return {applied(name(form->name), e->by_rows ? "" : over(form->subscript, e), arguments),
+  return {applied(head(*e->function, form->name), e->by_rows ? "" : over(form->subscript, e, columns_),
+                  arguments),
           Level::atom};
 }
 

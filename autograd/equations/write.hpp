@@ -38,6 +38,8 @@ class Writer {
   Piece called(const Expression& e) const;
   /// The facet of a call, with its parts in their places.
   std::string spelled(const Expression& e, Level level) const;
+  /// "f", or "f₁"
+  std::string head(const Function& f, const std::string& name_of_f) const;
 
   virtual std::string minus_sign() const = 0;  // within a superscript
   virtual std::string name(const std::string& function) const = 0;
