@@ -92,6 +92,7 @@ struct Statement {
   /// From the raw chain rule to `right`; of the backward statements only. Those for one example
   /// begin with the whole batch.
   std::vector<DerivationStep> steps{};
+  std::size_t node = 0;  ///< of the tape: that whose value or derivative this is
 };
 
 /// The equations of one pass forward and one backward, in the order of their computation: with
@@ -105,8 +106,9 @@ struct Equations {
   /// A tensor from outside, as it is called in the two readings.
   struct Leaf {
     Symbol in_batch, in_example;
-    Shape shape;
+    Shape shape;  ///< a row, if a vector from outside is the one example
     bool differentiated;
+    bool has_rows;  ///< one for each example, which in the reading of one is a column
   };
 
   std::vector<Leaf> leaves;   ///< in the order in which the tape met them

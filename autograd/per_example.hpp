@@ -34,7 +34,7 @@ std::vector<const Tensor*> pointers_to(std::span<const T> tensors) {
 
 /// What `take` gives, off the tape.
 template <class F>
-auto taken(const F& take) {
+auto picked(const F& take) {
   const NoRecording scope;
   return take();
 }
@@ -45,7 +45,7 @@ std::vector<Tensor> per_example_gradient(Cost& cost, const B& batch, Inputs wrt)
   return per_example_gradient(
       {batch.size(), [&]() -> Tensor { return cost(batch); },
        [&](std::int64_t i) -> Tensor { return cost(part(i)); },
-       [&](std::int64_t i) -> Tensor { return cost(taken([&] { return part(i); })); }},
+       [&](std::int64_t i) -> Tensor { return cost(picked([&] { return part(i); })); }},
       wrt);
 }
 template <class Cost, class... X>
@@ -57,7 +57,7 @@ std::vector<Tensor> per_example_gradient(Cost& cost, const std::tuple<X...>& bat
             {example_count(Inputs(tensors, sizeof...(X))), [&]() -> Tensor { return cost(x...); },
              [&](std::int64_t i) -> Tensor { return cost(example(x, i)...); },
              [&](std::int64_t i) -> Tensor {
-               return cost(taken([&] { return example(x, i); })...);
+               return cost(picked([&] { return example(x, i); })...);
              }},
             wrt);
       },

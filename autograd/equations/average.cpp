@@ -47,7 +47,7 @@ std::optional<Refusal> not_an_average(const Expression& loss, const Examples& ex
 }
 
 Expression with_average(const Expression& e, const Examples& examples) {
-  if (examples.refusal) return e;
+  if (examples.refusal || examples.count < 2) return e;
   const auto term = [&](const Expression& t) {
     const auto has_rows = [&](const Expression& part) {
       return is_value(part) && examples.has_rows[vertex_of(part->symbol)];

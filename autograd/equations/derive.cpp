@@ -93,8 +93,14 @@ Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters, co
     if (used[n] && is_floating(v.dtype))
       for (const std::size_t input : v.inputs) v.needed = v.needed || graph[input].needed;
   }
+  Tried tried;
   for (std::size_t n = 0; n < graph.size(); ++n)
-    if (used[n] && !graph[n].leaf) try_operation(m, n, graph);
+    tried.recorded.push_back(used[n] ? detach(m.nodes[n].output) : Tensor());
+  for (const ParameterRef& p : parameters)
+    tried.recorded[TapeReader::find(tape, p.value(), asked.caller)] = p.value();
+  for (std::size_t n = 0; n < graph.size(); ++n)
+    if (used[n] && !graph[n].leaf) try_operation(m, n, graph, tried);
+  number_functions(graph);
   // The backward pass comes from the end.
   for (Vertex& v : graph)
     std::stable_sort(v.uses.begin(), v.uses.end(),

@@ -17,11 +17,15 @@ namespace {
 class Statements {
  public:
   Statements(const Graph& graph, const std::optional<Chain>& chain)
-      : graph_(graph), named_(graph.size(), false), adjoint_named_(graph.size(), false) {
+      : graph_(graph),
+        bounds_(graph),
+        named_(graph.size(), false),
+        adjoint_named_(graph.size(), false) {
     named_.back() = true;
     if (chain)
       for (const Chain::Layer& layer : chain->layers) {
-        named_[layer.z] = adjoint_named_[layer.z] = true;
+        named_[layer.z] = true;
+        adjoint_named_[layer.z] = graph[layer.z].needed;
         if (layer.a != no_vertex) named_[layer.a] = true;
       }
     for (std::size_t n = 0; n + 1 < graph.size(); ++n) {
@@ -53,7 +57,8 @@ class Statements {
   Reading reading() {
     Reading result;
     for (std::size_t n = 0; n < graph_.size(); ++n)
-      if (named_[n]) result.forward.push_back({value_of(n), simplified(expanded(n), nullptr)});
+      if (named_[n])
+        result.forward.push_back({value_of(n), simplified(expanded(n), nullptr, &bounds_)});
     for (std::size_t n = graph_.size(); n-- > 0;)
       if (adjoint_named_[n] && !graph_[n].wanted) result.backward.push_back(adjoint_statement(n));
     std::vector<std::size_t> wanted;
@@ -84,8 +89,8 @@ class Statements {
     Statement s{.left = adjoint_of(n), .right = adjoint(n, &Vertex::Use::contribution)};
     s.steps.push_back({"the chain rule", adjoint(n, &Vertex::Use::jacobian)});
     s.steps.push_back({"the rules of the operations", s.right});
-    s.right = simplified(s.right, &s.steps);
-    s.right = without_derivatives(s.right, &s.steps, [&](const Expression& e) {
+    s.right = simplified(s.right, &s.steps, &bounds_);
+    s.right = without_derivatives(s.right, &s.steps, bounds_, [&](const Expression& e) {
       const Expression &x = e.parts()[0], &rule = e.parts()[1];
       if (is_value(x) && activations_.contains(vertex_of(x->symbol)) &&
           activations_.at(vertex_of(x->symbol)).contains(e->function->facet))
@@ -118,6 +123,7 @@ class Statements {
   }
 
   const Graph& graph_;
+  const Bounds bounds_;
   std::vector<bool> named_, adjoint_named_;
   std::map<std::size_t, std::set<std::string>> activations_;  // by z, their facets
   std::map<std::size_t, Expression> values_;
@@ -133,6 +139,7 @@ Expression renamed(const Expression& e, const Names& names) {
 
 Statement renamed(const Statement& s, const Names& names) {
   Statement result{.left = names.at(s.left), .right = renamed(s.right, names)};
+  result.node = vertex_of(s.left);
   for (const DerivationStep& step : s.steps)
     result.steps.push_back({step.identity, renamed(step.result, names)});
   return result;
@@ -145,7 +152,9 @@ Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
   if (chain) {
     const Shape& shape = graph[chain->input].shape;
     const Symbol x{.letter = columns ? "x" : "X"};
-    result.forward.push_back({names.at(value_of(chain->input)), symbol(x, shape)});
+    result.forward.push_back({.left = names.at(value_of(chain->input)),
+                              .right = symbol(x, shape),
+                              .node = chain->input});
   }
   for (const Statement& s : reading.forward) {
     result.forward.push_back(renamed(s, names));
@@ -155,7 +164,8 @@ Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
         const Symbol a = result.forward.back().left;
         Symbol& z = result.forward.back().left;
         z.letter = columns ? "z" : "Z";
-        result.forward.push_back({a, symbol(Symbol(z), s.right.shape())});
+        result.forward.push_back(
+            {.left = a, .right = symbol(Symbol(z), s.right.shape()), .node = layer.z});
       }
   }
   for (const Statement& s : reading.backward) result.backward.push_back(renamed(s, names));
@@ -168,7 +178,8 @@ Reading renamed(const Reading& reading, const Graph& graph, const Names& names,
 Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters) {
   using namespace algebra;
   const NoRecording scope;
-  const Graph graph = read_tape(loss, parameters);
+  Graph graph = read_tape(loss, parameters);
+  if (std::optional<Graph> row = with_one_row(loss, graph)) graph = std::move(*row);
   const std::optional<Chain> chain = find_chain(graph);
   Examples examples = find_examples(graph);
   Statements statements(graph, chain);
@@ -180,8 +191,12 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
   result.depth = chain ? static_cast<int>(chain->layers.size()) : 0;
   const Names names = notation(graph, statements.named(), chain, false);
   Reading averaged = raw;
+  for (Statement& s : averaged.forward)  // what has a row for each example is no average
+    if (!examples.has_rows[vertex_of(s.left)]) s.right = with_average(s.right, examples);
+  for (Statement& s : averaged.backward) s.right = with_average(s.right, examples);
   for (auto* list : {&averaged.forward, &averaged.backward})
-    for (Statement& s : *list) s.right = with_norms(with_average(s.right, examples));
+    for (Statement& s : *list) s.right = with_norms(s.right);
+  mark_axes(averaged, graph, examples);
   result.batch = renamed(averaged, graph, names, chain, false);
   const Names small = notation(graph, statements.named(), chain, true);
   for (std::size_t n = 0; n < graph.size(); ++n) {
@@ -189,7 +204,7 @@ Equations equations(const Tensor& loss, std::span<const ParameterRef> parameters
     const bool is_input = chain && n == chain->input;
     result.leaves.push_back({is_input ? Symbol{.letter = "X"} : names.at(value_of(n)),
                              is_input ? Symbol{.letter = "x"} : small.at(value_of(n)),
-                             graph[n].shape, graph[n].wanted});
+                             graph[n].shape, graph[n].wanted, examples.has_rows[n]});
   }
 
   const auto refuse = [&](const Refusal& refusal) {

@@ -183,7 +183,9 @@ std::string key(const Expression& e) {
     case Kind::call:
     case Kind::derivative:
     case Kind::jacobian:
-      result += detail::text(n.function->facet, '#', n.slot, n.by_rows);
+      result +=
+          detail::text(n.function->facet, '@', static_cast<const void*>(n.function->operation), ':',
+                       n.function->variant, '#', n.slot, n.by_rows);
       break;
     default:
       break;

@@ -8,12 +8,20 @@
 
 namespace xg {
 
+namespace detail {
+struct OpTable;
+}
+
 namespace algebra {
 
 /// A function of tensors with the text that its operation gives it, `{0}` for the first input.
+/// Those of one operation, one variant and one text are the same.
 struct Function {
   std::string facet;
   std::function<Tensor(std::span<const Tensor>)> apply;
+  const detail::OpTable* operation;
+  int variant = 0;  ///< tells operations apart that differ in their states
+  int number = 0;   ///< printed behind the name where another function has the same; 0: none
   std::string derivative_identity{};  ///< of an elementwise one: f'(u) = ...
   Expression derivative_at_u{};       ///< and its two sides: f'(u), and as part 1 what it is
 };
@@ -39,7 +47,8 @@ struct Expression::Node {
   Axes axes{};
   std::shared_ptr<const algebra::Function> function{};  // of call, derivative, jacobian
   std::size_t slot = 0;
-  bool by_rows = false;  // of call and jacobian: columns are transposed to rows and back
+  bool by_rows = false;     // of call and jacobian: columns are transposed to rows and back
+  bool of_examples = true;  // of a total or call over the first axis of a matrix: that it has them
 };
 
 namespace algebra {

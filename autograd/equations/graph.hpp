@@ -20,9 +20,10 @@ struct Vertex {
   std::vector<std::size_t> inputs, users;  // users: each once, in ascending order
   std::vector<Use> uses;                   // in the order in which the backward pass comes by
   bool leaf = false, parameter = false;
-  bool wanted = false;  // a derivative with respect to it is asked for
-  bool needed = false;  // it lies between such a one and the loss
-  std::string name;     // of a parameter
+  bool wanted = false;                         // a derivative with respect to it is asked for
+  bool needed = false;                         // it lies between such a one and the loss
+  std::string name;                            // of a parameter
+  std::shared_ptr<const Function> function{};  // the operation; none of a leaf
 };
 
 /// The part of a tape that the loss, its last vertex, depends on.
@@ -49,12 +50,51 @@ struct Asked {
 Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters,
                 const Asked& asked = {});
 
-/// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given.
-Expression tidied(Expression e, std::vector<DerivationStep>* steps);
+/// one_row.cpp: if the graph is a chain of layers for one example that is a vector: the graph of the
+/// same with a row in the place of the vector.
+std::optional<Graph> with_one_row(const Tensor& loss, const Graph& graph);
+
+/// functions.cpp: the operation that `apply` applies last.
+std::shared_ptr<const Function> recorded_function(const std::function<Tensor()>& apply);
+/// Numbers functions of a graph that are different and would be printed alike.
+void number_functions(Graph& graph);
+
+/// bounds.cpp: where the values of expressions of a graph lie.
+class Bounds {
+ public:
+  struct Interval {
+    double low, high;
+    bool low_open, high_open;  // these ends themselves are not reached
+    bool excludes_zero() const {
+      return low > 0 || high < 0 || (low == 0 && low_open) || (high == 0 && high_open);
+    }
+  };
+
+  explicit Bounds(const Graph& graph);
+  /// Nothing for what may be undefined or infinite, for finite values of the leaves.
+  std::optional<Interval> of(const Expression& e) const;
+
+ private:
+  const Graph& graph_;
+  std::map<const detail::OpTable*, Interval> known_;
+  const detail::OpTable* log_;
+  mutable std::map<std::size_t, std::optional<Interval>> vertices_;
+};
+
+/// And the rules of the simplifier about choices; without `bounds` the latter two do nothing.
+Expression choose_once(const Expression& e);
+Expression divide_by_choice(const Expression& e, const Bounds* bounds);
+Expression choose_zero(const Expression& e, const Bounds* bounds);
+
+/// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given. Those
+/// that hold only where something is not zero need `bounds`.
+Expression tidied(Expression e, std::vector<DerivationStep>* steps, const Bounds* bounds = nullptr);
 /// The same, and writes derivatives f'(x) out by their rules where something cancels then.
-Expression simplified(Expression e, std::vector<DerivationStep>* steps);
+Expression simplified(Expression e, std::vector<DerivationStep>* steps,
+                      const Bounds* bounds = nullptr);
 /// Derivatives f'(x) written out by their rules, where `written_out(f'(x))`.
 Expression without_derivatives(const Expression& e, std::vector<DerivationStep>* steps,
+                               const Bounds& bounds,
                                const std::function<bool(const Expression&)>& written_out);
 
 /// polynomial.cpp: a term as a number times the rest, and back, without rounding in such as 3 ·
@@ -91,9 +131,12 @@ struct Refusal {
 struct Examples {
   std::int64_t count = 0;      // 0: no axis of examples
   std::vector<bool> has_rows;  // by vertex
+  bool vectors = false;        // from outside have an element for each, if they are so long
   std::optional<Refusal> refusal;
 };
 Examples find_examples(const Graph& graph);
+/// Finds out of which matrices in the statements the first axis has no examples.
+void mark_axes(Reading& batch, const Graph& graph, const Examples& examples);
 /// The statements of `batch` for one example; throws Refusal where that has no meaning.
 Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples);
 
@@ -105,9 +148,10 @@ std::optional<Refusal> not_an_average(const Expression& loss, const Examples& ex
 /// The average over examples written as such in the numbers of a statement.
 Expression with_average(const Expression& e, const Examples& examples);
 
-/// notation.cpp: the chain of layers that the graph is, if it is one.
+/// chain.cpp: the chain of layers that the graph is, if it is one.
 std::optional<Chain> find_chain(const Graph& graph);
-/// The names of values and adjoints. Columns of one example have small letters, batches capitals.
+/// notation.cpp: the names of values and adjoints. Columns of one example have small letters,
+/// batches capitals.
 using Names = std::map<Symbol, Symbol>;
 Names notation(const Graph& graph, const std::vector<bool>& named,
                const std::optional<Chain>& chain, bool columns);

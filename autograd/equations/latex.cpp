@@ -8,9 +8,9 @@ namespace xg::algebra {
 namespace {
 
 /// What is written otherwise in formulas.
-constexpr std::pair<const char*, const char*> glyphs[] = {
-    {"σ", "\\sigma"}, {"δ", "\\delta"}, {"Δ", "\\Delta"}, {"√", "\\operatorname{sqrt}"},
-    {"Σ", "\\sum"},   {"Π", "\\prod"}};
+constexpr std::pair<const char*, const char*> glyphs[] = {{"σ", "\\sigma"}, {"δ", "\\delta"},
+                                                          {"Δ", "\\Delta"}, {"√", "\\surd"},
+                                                          {"Σ", "\\sum"},   {"Π", "\\prod"}};
 
 /// And in text. The last four are no letters of OT1, the fonts that LaTeX begins with.
 constexpr std::pair<const char*, const char*> signs[] = {{"−", "-"},
@@ -64,12 +64,7 @@ class LatexWriter final : public Writer {
   std::string literal(const std::string& t) const override {
     return "\\text{" + latex_text(t) + "}";
   }
-  std::string digits(const std::string& t) const override {
-    const std::size_t e = t.find('e');
-    return e == std::string::npos
-               ? t
-               : t.substr(0, e) + " \\cdot 10^{" + std::to_string(std::stoi(t.substr(e + 1))) + "}";
-  }
+  std::string digits(const std::string& t) const override { return t; }
   std::string fraction(const std::string& a, const std::string& b, bool per_m) const override {
     return "\\tfrac{" + a + "}{" + b + (per_m ? "m" : "") + "}";
   }
@@ -85,6 +80,7 @@ class LatexWriter final : public Writer {
             Level::product};
   }
   std::string bracketed(const std::string& t) const override { return between("(", t, ")"); }
+  std::string iverson(const std::string& t) const override { return between("[", t, "]"); }
   std::string raised(const std::string& t, const std::string& n) const override {
     return "{" + t + "}^{" + n + "}";
   }
@@ -102,8 +98,12 @@ class LatexWriter final : public Writer {
   std::string applied(const std::string& f, const std::string& sub,
                       const std::vector<std::string>& x) const override {
     std::string arguments;
+    if (f == name("√")) return "\\sqrt{" + x[0] + "}";
     for (std::size_t i = 0; i < x.size(); ++i) arguments += (i ? ", " : "") + x[i];
-    return f + (sub.empty() ? "" : "_{" + literal(sub) + "}") + between("(", arguments, ")");
+    // A name with a number has its index in brackets, so that it can get another.
+    const bool has_index = !sub.empty() && f.find("}_{") != std::string::npos;
+    return (has_index ? "{" + f + "}" : f) + (sub.empty() ? "" : "_{" + literal(sub) + "}") +
+           between("(", arguments, ")");
   }
 };
 

@@ -56,8 +56,8 @@ class MathmlWriter final : public Writer {
   std::string literal(const std::string& t) const override { return element("mtext", escaped(t)); }
   std::string digits(const std::string& t) const override { return element("mn", t); }
   std::string fraction(const std::string& a, const std::string& b, bool per_m) const override {
-    return element("mfrac", element("mn", a) + row((b.empty() ? "" : element("mn", b)) +
-                                                   (per_m ? "<mi>m</mi>" : "")));
+    return element("mfrac",
+                   row(a) + row((b.empty() ? "" : element("mn", b)) + (per_m ? "<mi>m</mi>" : "")));
   }
   std::string plus() const override { return mo("+"); }
   std::string minus() const override { return "<mo form=\"prefix\">−</mo>"; }
@@ -71,6 +71,7 @@ class MathmlWriter final : public Writer {
             Level::product};
   }
   std::string bracketed(const std::string& t) const override { return row(mo("(") + t + mo(")")); }
+  std::string iverson(const std::string& t) const override { return row(mo("[") + t + mo("]")); }
   std::string raised(const std::string& t, const std::string& n) const override {
     return element("msup", row(t) + element("mn", n));
   }
@@ -90,6 +91,7 @@ class MathmlWriter final : public Writer {
   }
   std::string applied(const std::string& f, const std::string& sub,
                       const std::vector<std::string>& x) const override {
+    if (f == name("√")) return element("msqrt", row(x[0]));
     std::string text = sub.empty() ? f : element("msub", f + literal(sub));
     text += mo("(");
     for (std::size_t i = 0; i < x.size(); ++i) text += (i ? mo(",") : "") + x[i];

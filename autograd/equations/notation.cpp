@@ -1,6 +1,5 @@
-// Names: which quantities of a graph get one, and which. A feed-forward chain gets the book's,
-// found by its structure alone; everything else is numbered. Also the forms BP1 to BP4, and
-// folding.
+// Names: which quantities of a graph get one, and which. A feed-forward chain gets the book's;
+// everything else is numbered. Also the forms BP1 to BP4, and folding.
 #include <algorithm>
 #include <set>
 
@@ -12,181 +11,43 @@ namespace {
 
 using Role = Symbol::Role;
 
-/// What a layer is, and which graphs are chains of them.
-class Structure {
- public:
-  explicit Structure(const Graph& graph) : graph_(graph) {}
-
-  std::optional<Chain> chain() const {
-    Chain chain{no_vertex, no_vertex, {}, {}};
-    std::vector<std::size_t> data;  // the operand of layer l at l − 1
-    std::set<std::size_t> weights;
-    for (std::size_t n = 0; n < graph_.size(); ++n) {
-      if (!graph_[n].value || !any(graph_[n].value, is_product)) continue;
-      Chain::Layer layer{no_vertex, no_vertex, n, no_vertex};
-      std::size_t operand = no_vertex;
-      if (!affine(layer, operand) || !weights.insert(layer.weight).second) return std::nullopt;
-      if (layer.bias != no_vertex && !weights.insert(layer.bias).second) return std::nullopt;
-      chain.layers.push_back(layer);
-      data.push_back(operand);
-    }
-    if (chain.layers.empty()) return std::nullopt;
-    const Vertex& input = graph_[data[0]];
-    if (!input.leaf || input.parameter || input.wanted) return std::nullopt;
-    chain.input = data[0];
-    for (std::size_t l = 1; l < data.size(); ++l) {
-      if (graph_[data[l]].users.size() != 1 ||
-          !is_function_of(data[l], chain.layers[l - 1].z, true) ||
-          !is_only_way(data[l], chain.layers[l - 1].z))
-        return std::nullopt;
-      chain.layers[l - 1].a = data[l];
-    }
-    chain.layers.back().a = output(chain);
-    for (std::size_t n = 0; n < graph_.size(); ++n) {
-      const Vertex& v = graph_[n];
-      if (!v.leaf || v.users.empty() || v.parameter || n == chain.input) continue;
-      if (is_constant(n) && v.users.back() < chain.layers.back().z) {
-        chain.constants.push_back(n);
-        continue;
-      }
-      chain.target = chain.target == no_vertex ? n : graph_.size();
-    }
-    if (chain.target == graph_.size()) chain.target = no_vertex;
-    return chain;
-  }
-
- private:
-  static bool is_product(const Expression& e) { return e.kind() == Kind::product; }
-  const Vertex* vertex(const Expression& e) const {
-    return is_value(e) ? &graph_[vertex_of(e->symbol)] : nullptr;
-  }
-  /// The parameter that `e` is, or is the transpose of.
-  std::size_t parameter(const Expression& e) const {
-    if (e.kind() == Kind::transpose) return parameter(e.parts()[0]);
-    const Vertex* const v = vertex(e);
-    if (!v) return no_vertex;
-    if (v->leaf) return v->parameter ? vertex_of(e->symbol) : no_vertex;
-    return v->value.kind() == Kind::transpose ? parameter(v->value.parts()[0]) : no_vertex;
-  }
-  /// z = a wᵀ + b, in one vertex or in two.
-  bool affine(Chain::Layer& layer, std::size_t& operand) const {
-    const Expression& e = graph_[layer.z].value;
-    const auto is_affine = [&](const Expression& p) {
-      if (p.kind() != Kind::product || p.parts().size() != 2) return false;
-      layer.weight = parameter(p.parts()[1]);
-      if (!vertex(p.parts()[0]) || layer.weight == no_vertex) return false;
-      operand = vertex_of(p.parts()[0]->symbol);
-      return true;
-    };
-    const auto bias = [&](const Expression& sum, const auto& rest) {
-      if (sum.kind() != Kind::sum || sum.parts().size() != 2) return false;
-      for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) {
-        const Vertex* const b = vertex(sum.parts()[1 - i]);
-        if (!rest(sum.parts()[i]) || !b || !b->parameter || b->shape.size() != 1) continue;
-        layer.bias = vertex_of(sum.parts()[1 - i]->symbol);
-        return true;
-      }
-      return false;
-    };
-    if (bias(e, is_affine)) return true;
-    if (!is_affine(e)) return false;
-    if (graph_[layer.z].users.size() != 1) return true;
-    const std::size_t next = graph_[layer.z].users[0];
-    const auto is_product_vertex = [&](const Expression& p) {
-      return is_value(p) && vertex_of(p->symbol) == layer.z;
-    };
-    if (bias(graph_[next].value, is_product_vertex)) layer.z = next;
-    return true;
-  }
-  /// What is the same for all examples and never changes: a vector from outside.
-  bool is_constant(std::size_t n) const {
-    const Vertex& v = graph_[n];
-    return v.leaf && v.value && !v.parameter && !v.wanted && v.shape.size() < 2;
-  }
-  /// Whether `v` depends on `z`, on numbers and, if they are `allowed`, on constants, and nothing
-  /// else.
-  bool is_function_of(std::size_t v, std::size_t z, bool allowed) const {
-    std::vector<bool> is(graph_.size(), false);
-    is[z] = true;
-    for (std::size_t n = z + 1; n <= v; ++n) {
-      bool all = graph_[n].value && !graph_[n].inputs.empty();
-      for (const std::size_t input : graph_[n].inputs)
-        all = all && (is[input] || graph_[input].value.kind() == Kind::number ||
-                      (allowed && is_constant(input)));
-      is[n] = all;
-    }
-    return v >= z && is[v];
-  }
-  /// Whether everything that uses `z` goes through `v`.
-  bool is_only_way(std::size_t v, std::size_t z) const {
-    std::vector<bool> leads_elsewhere(graph_.size(), false);
-    for (std::size_t n = v; n-- > z;)
-      for (const std::size_t user : graph_[n].users)
-        leads_elsewhere[n] = leads_elsewhere[n] || user > v || leads_elsewhere[user];
-    return !leads_elsewhere[z];
-  }
-  /// Whether a function `v` of `z` is computed element by element.
-  bool is_elementwise(std::size_t v, std::size_t z) const {
-    const auto mixes = [](const Expression& e) {
-      return e.kind() == Kind::total || e.kind() == Kind::broadcast || e.kind() == Kind::reshape ||
-             e.kind() == Kind::transpose || e.kind() == Kind::product;
-    };
-    std::set<std::size_t> todo{v};
-    while (!todo.empty() && *todo.rbegin() > z) {
-      const std::size_t n = *todo.rbegin();
-      todo.erase(n);
-      if (graph_[n].value.kind() == Kind::number) continue;
-      if (any(graph_[n].value, mixes)) return false;
-      for (const std::size_t input : graph_[n].inputs) {
-        if (graph_[n].value.kind() == Kind::call && !has_slope(n, input)) return false;
-        todo.insert(input);
-      }
-    }
-    return true;
-  }
-  /// Whether the rule of `n` is f'(input).
-  bool has_slope(std::size_t n, std::size_t input) const {
-    const std::vector<Vertex::Use>& uses = graph_[input].uses;
-    return std::any_of(uses.begin(), uses.end(), [&](const Vertex::Use& use) {
-      return use.by == n && use.contribution && any(use.contribution, [](const Expression& e) {
-               return e.kind() == Kind::derivative;
-             });
-    });
-  }
-  /// Whether an operation takes z and, but for numbers, nothing else: a function around z that may
-  /// or may not be the neurons'.
-  bool is_taken_alone(std::size_t z) const {
-    const std::vector<std::size_t>& users = graph_[z].users;
-    return std::any_of(users.begin(), users.end(), [&](std::size_t user) {
-      const std::vector<std::size_t>& inputs = graph_[user].inputs;
-      return std::all_of(inputs.begin(), inputs.end(), [&](std::size_t n) {
-        return n == z || graph_[n].value.kind() == Kind::number;
-      });
-    });
-  }
-  /// The output of the last layer: the first function of z alone that z is used through, of its
-  /// shape; z itself if there is no function of z alone. A cost such as log-likelihood, with a
-  /// softmax of its own, leaves open what the output is, whatever the other layers are.
-  std::size_t output(const Chain& chain) const {
-    const std::size_t z = chain.layers.back().z;
-    for (std::size_t v = z + 1; v + 1 < graph_.size(); ++v)
-      if (graph_[v].value && graph_[v].shape == graph_[z].shape && is_function_of(v, z, false) &&
-          is_only_way(v, z) && is_elementwise(v, z))
-        return v;
-    return z + 1 == graph_.size() || is_taken_alone(z) ? no_vertex : z;
-  }
-
-  const Graph& graph_;
-};
-
 /// "z" for one example, "Z" for the rows of a batch.
 std::string letter(const char* small, const char* capital, bool columns) {
   return columns ? small : capital;
 }
 
-}  // namespace
+/// Names that no two quantities share. One that was given stays as it is where it is the only such;
+/// others get a number, which steps aside for it.
+class Unique {
+ public:
+  Unique(const std::set<std::string>& fixed, const std::vector<std::string>& given) {
+    for (const std::string& name : given) ++given_[name];
+    taken_ = fixed;
+    for (auto& [name, count] : given_) {
+      if (fixed.contains(name)) ++count;
+      taken_.insert(name);
+    }
+  }
+  bool is_given(const std::string& name) const { return given_.contains(name); }
+  Symbol given(const std::string& name) {
+    return given_.at(name) > 1 ? numbered(name, name) : Symbol{.letter = name};
+  }
+  /// The name of this letter, and of none that stands for the same in the other reading.
+  Symbol numbered(const std::string& letter, const std::string& other) {
+    for (int& n = last_[letter];;) {
+      const Symbol result{.letter = letter, .number = ++n};
+      if (!taken_.contains(to_string(result)) &&
+          !taken_.contains(to_string(Symbol{.letter = other, .number = n})))
+        return result;
+    }
+  }
 
-std::optional<Chain> find_chain(const Graph& graph) { return Structure(graph).chain(); }
+ private:
+  std::map<std::string, int> given_, last_;
+  std::set<std::string> taken_;
+};
+
+}  // namespace
 
 Names notation(const Graph& graph, const std::vector<bool>& named,
                const std::optional<Chain>& chain, bool columns) {
@@ -221,23 +82,28 @@ Names notation(const Graph& graph, const std::vector<bool>& named,
     return graph[n].leaf && graph[n].value && !graph[n].parameter && !graph[n].wanted &&
            !names.contains(value_of(n));
   };
-  bool several = chain.has_value();
-  int data = 0, unnamed = 0, v = 0;
-  for (std::size_t n = 0; n < graph.size(); ++n) several = several || (is_data(n) && data++ > 0);
-  data = 0;
+  std::set<std::string> fixed{"C", "m"};
+  if (chain) fixed.insert({"l", "L", "x", "X", "y", "Y", "c"});
+  std::vector<std::string> given;
+  int data = 0;
+  for (std::size_t n = 0; n < graph.size(); ++n) {
+    if (is_data(n)) ++data;
+    if (graph[n].leaf && !graph[n].name.empty() && !names.contains(value_of(n)))
+      given.push_back(graph[n].name);
+  }
+  Unique unique(fixed, given);
+  const bool several = chain || data > 1 || unique.is_given("x") || unique.is_given("X");
   for (std::size_t n = 0; n < graph.size(); ++n) {
     if (!graph[n].value || names.contains(value_of(n))) continue;
     if (graph[n].leaf && (graph[n].parameter || graph[n].wanted)) {
       const bool has_name = !graph[n].name.empty();
-      parameter(n, {.letter = has_name ? graph[n].name : "p",
-                    .number = has_name ? std::nullopt : std::optional(++unnamed)});
+      parameter(n, has_name ? unique.given(graph[n].name) : unique.numbered("p", "p"));
     } else if (graph[n].leaf) {
-      ++data;
-      names[value_of(n)] = {.letter = letter("x", "X", columns),
-                            .number = several ? std::optional(data) : std::nullopt};
+      const std::string small = letter("x", "X", columns), other = letter("X", "x", columns);
+      names[value_of(n)] = several ? unique.numbered(small, other) : Symbol{.letter = small};
     } else if (named[n]) {
-      names[value_of(n)] = {.letter = "v", .number = ++v};
-      names[adjoint_of(n)] = {.letter = "v", .role = Role::adjoint, .number = v};
+      const Symbol v = names[value_of(n)] = unique.numbered("v", "v");
+      names[adjoint_of(n)] = {.letter = "v", .role = Role::adjoint, .number = v.number};
     }
   }
   return names;
@@ -258,11 +124,13 @@ bool is_error(const Expression& e) {
 bool is_slope(const Expression& e, int layer) {
   return e.kind() == Kind::derivative && is_named(e.parts()[0], "z", "Z", layer);
 }
-/// ∇_a C ⊙ f'(z^L)
-bool is_output_error(const Expression& e, int layer) {
+/// ∇_a C ⊙ f'(z^L), where a^L = f(z^L)
+bool is_output_error(const Expression& e, int layer, const Expression& output) {
   if (e.kind() != Kind::hadamard || any(e, is_error)) return false;
-  const auto slopes = std::count_if(e.parts().begin(), e.parts().end(),
-                                    [&](const Expression& part) { return is_slope(part, layer); });
+  const auto slopes =
+      std::count_if(e.parts().begin(), e.parts().end(), [&](const Expression& part) {
+        return is_slope(part, layer) && part->function->facet == output->function->facet;
+      });
   return slopes == 1 && !std::any_of(e.parts().begin(), e.parts().end(), [&](const auto& part) {
            return !is_slope(part, layer) &&
                   any(part, [](const Expression& p) { return p.kind() == Kind::derivative; });
@@ -300,13 +168,21 @@ void mark_book_forms(Reading& reading, const Chain& chain) {
         s.mark = "BP4";
     } else if (l < depth) {
       if (is_error_further_back(e, l, layer.a == layer.z)) s.mark = "BP2";
+    } else if (layer.a == layer.z) {
+      if (!any(e, is_error)) s.mark = "BP1";
     } else if (layer.a != no_vertex) {
+      const auto is_output = [&](const Statement& f) {
+        return f.left.layer == l && f.left.letter == "a";
+      };
+      const Expression a =
+          std::find_if(reading.forward.begin(), reading.forward.end(), is_output)->right;
+      if (a.kind() != Kind::call || !is_named(a.parts()[0], "z", "Z", l)) continue;
       // What cancels later is the same equation.
-      const bool has_form =
-          (layer.a == layer.z && !any(e, is_error)) || is_output_error(e, l) ||
-          std::any_of(s.steps.begin(), s.steps.end(),
-                      [&](const DerivationStep& step) { return is_output_error(step.result, l); });
-      if (has_form) s.mark = "BP1";
+      if (is_output_error(e, l, a) ||
+          std::any_of(s.steps.begin(), s.steps.end(), [&](const DerivationStep& step) {
+            return is_output_error(step.result, l, a);
+          }))
+        s.mark = "BP1";
     }
   }
 }

@@ -34,6 +34,7 @@ std::string range(const std::pair<int, int>& layers, int depth, const char* dots
 }
 
 std::string heading_of_example(const Equations& e, const char* average) {
+  if (e.examples == 1) return "For the one example x, in column vectors";
   return detail::text(
       "For one example x, in column vectors; C and its derivatives here are those of x. Over the "
       "batch of m = ",
@@ -41,6 +42,7 @@ std::string heading_of_example(const Equations& e, const char* average) {
 }
 std::string heading_of_batch(const Equations& e) {
   if (e.examples == 0) return "As computed";
+  if (e.examples == 1) return "As computed; the one example is a row";
   return detail::text("For the whole batch, as computed; each of the m = ", e.examples,
                       " examples is a row");
 }
@@ -159,35 +161,49 @@ std::string Equations::text(bool proofs) const {
 }
 
 std::string Equations::latex(bool proofs) const {
+  // Lines of a paragraph, which are broken where they are too long.
+  const std::string open =
+      "\\begin{list}{}{\\leftmargin=4em \\labelwidth=3.5em \\labelsep=0.5em\n"
+      "    \\def\\makelabel#1{\\hfill #1}\\raggedright}\n";
+  const std::string close = "\\end{list}\n";
+  const auto item = [](const std::string& left, const std::string& right) {
+    return "  \\item[$\\displaystyle " + left + " =$] $\\displaystyle " + breakable(right) + "$";
+  };
   const auto reading = [&](const Reading& whole, bool columns, bool with_proofs) {
     const auto writer = latex_writer(depth, columns), batch_writer = latex_writer(depth, false);
+    const auto plain = text_writer(depth, columns);
     const Reading lines = folded(whole, depth);
+    bool fits = true;
+    for_each(lines, [&](const Statement& s, bool) {
+      fits = fits && width(plain->expression(s.right)) <= 80;
+    });
     std::string result, derivations;
     for_each(lines, [&](const Statement& s, bool backward) {
-      result += (result.empty() ? "  " : " \\\\\n  ") + writer->symbol(s.left) +
-                " &= " + writer->expression(s.right);
-      if (!s.mark.empty() || s.layers) result += " &&";
-      if (!s.mark.empty()) result += " \\text{(" + s.mark + ")}";
-      if (s.layers) result += " \\quad " + range(*s.layers, depth, "\\dots", "-");
+      const std::string left = writer->symbol(s.left), right = writer->expression(s.right);
+      const std::string mark = s.mark.empty() ? "" : "\\text{(" + s.mark + ")}";
+      const std::string layers = s.layers ? "\\quad " + range(*s.layers, depth, "\\dots", "-") : "";
+      const std::string both = mark + (mark.empty() || layers.empty() ? "" : " ") + layers;
+      if (fits)
+        result += (result.empty() ? "  " : " \\\\\n  ") + left + " &= " + right +
+                  (both.empty() ? "" : " && " + both);
+      else
+        result += item(left, right) + (both.empty() ? "" : " \\quad $" + both + "$") + "\n";
       if (!with_proofs || !backward) return;
-      // In lines of a paragraph, which are broken where they are too long.
-      derivations +=
-          "\\begin{list}{}{\\leftmargin=4em \\labelwidth=3.5em \\labelsep=0.5em\n"
-          "    \\def\\makelabel#1{\\hfill #1}\\raggedright}\n";
+      derivations += open;
       for_each_step(
           s,
           [&](const std::string& of, const Symbol&) { derivations += "  \\item[] " + of + "\n"; },
-          [&](const DerivationStep& step, const std::optional<Symbol>& left) {
+          [&](const DerivationStep& step, const std::optional<Symbol>& first) {
             const Writer& w = step.of_batch ? *batch_writer : *writer;
-            derivations += "  \\item[$\\displaystyle " + (left ? writer->symbol(*left) : "") +
-                           " =$] $\\displaystyle " + breakable(w.expression(step.result)) +
-                           "$ \\quad {\\footnotesize [" + latex_text(step.identity) + "]}\n";
+            derivations += item(first ? writer->symbol(*first) : "", w.expression(step.result)) +
+                           " \\quad {\\footnotesize [" + latex_text(step.identity) + "]}\n";
           });
-      derivations += "\\end{list}\n";
+      derivations += close;
     });
-    result = "\\begin{align*}\n" + result + "\n\\end{align*}\n";
+    result = fits ? "\\begin{align*}\n" + result + "\n\\end{align*}\n" : open + result + close;
     for (const auto& f : slopes(lines))
-      result += "where " + latex_text(f->derivative_identity) + "\\par\n";
+      result += "where $" + writer->expression(f->derivative_at_u) + " = " +
+                writer->expression(f->derivative_at_u.parts()[1]) + "$\\par\n";
     return result + derivations;
   };
   std::string result;
@@ -202,9 +218,12 @@ std::string Equations::latex(bool proofs) const {
 
 std::string Equations::html_fragment(bool proofs) const {
   // What is too wide is scrolled by itself, in whatever page it stands. Formulas may reach a little
-  // over their lines: that shall not be scrolled, nor be cut off.
-  const std::string wide =
-      "<div style=\"overflow-x: auto; overflow-y: hidden; padding: 6px 0; max-width: 100%\">";
+  // over their lines: that shall not be scrolled, nor be cut off. Beside formulas of a table there
+  // is room for marks and layers; a page may set --formula where they stand below.
+  const std::string scrolled =
+      "<div style=\"overflow-x: auto; overflow-y: hidden; padding: 6px 0; max-width: ";
+  const std::string wide = scrolled + "100%\">";
+  const std::string in_cell = scrolled + "var(--formula, min(40em, 54vw))\">";
   const std::string step_of_proof =
       "<div style=\"display: flex; flex-wrap: wrap; align-items: center; gap: 0 2em; "
       "margin: 0.4em 0 0.4em 2em\">";
@@ -216,10 +235,11 @@ std::string Equations::html_fragment(bool proofs) const {
     };
     std::string result = wide + "<table>\n";
     for_each(lines, [&](const Statement& s, bool) {
-      result += "<tr><td>" + math(writer->symbol(s.left)) + "</td><td>" +
-                math("<mo>=</mo>" + writer->expression(s.right)) + "</td><td class=\"mark\">" +
-                (s.mark.empty() ? "" : "(" + s.mark + ")") + "</td><td>" +
-                (s.layers ? range(*s.layers, depth, "…", "−") : "") + "</td></tr>\n";
+      result += "<tr><td>" + math(writer->symbol(s.left)) + "</td><td>" + in_cell +
+                math("<mo>=</mo>" + writer->expression(s.right)) +
+                "</div></td><td class=\"mark\">" + (s.mark.empty() ? "" : "(" + s.mark + ")") +
+                "</td><td class=\"range\">" + (s.layers ? range(*s.layers, depth, "…", "−") : "") +
+                "</td></tr>\n";
     });
     result += "</table></div>\n";
     for (const auto& f : slopes(lines))
@@ -268,7 +288,7 @@ std::string Equations::html(bool proofs) const {
          "td:first-child { padding-right: 0.3em; text-align: right; }\n"
          // On a narrow page the marks stand below formulas that leave no room for them.
          "@media (max-width: 40em) {\n"
-         "  table, tbody { display: block; }\n"
+         "  table, tbody { display: block; --formula: 100%; }\n"
          "  tr { display: flex; flex-wrap: wrap; align-items: center; }\n"
          "  td { max-width: 100%; padding-top: 6px; padding-bottom: 6px; overflow-x: auto; "
          "overflow-y: hidden; }\n"

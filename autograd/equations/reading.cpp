@@ -3,51 +3,24 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/equations/graph.hpp"
-#include "autograd/ops.hpp"
-#include "autograd/random.hpp"
-#include "autograd/tape.hpp"
+#include "autograd/equations/rows.hpp"
 
 namespace xg::algebra {
 
 namespace {
 
-/// How an expression stands to the axis of examples. `constant`: not at all. `rows`, `columns`: it
-/// has one for each. `summed`: a sum over them, and linear in it.
-enum class Stand { constant, rows, columns, summed };
-
-/// Whether f treats each row alone: what it makes of one is what it makes of it among others.
-bool by_rows(const Function& f, std::span<const Expression> parts, const std::vector<Stand>& stands,
-             std::int64_t m) {
-  try {
-    const NoRecording scope;
-    std::vector<Tensor> x;
-    for (std::size_t i = 0; i < parts.size(); ++i)
-      x.push_back(random_uniform(parts[i].shape(), Key{7}.fold(i), DType::float64, 0.2, 0.8));
-    const Tensor y = f.apply(x);
-    if (y.rank() == 0 || y.extent(0) != m) return false;
-    for (std::int64_t row = 0; row < m; row += std::max<std::int64_t>(m - 1, 1)) {
-      std::vector<Tensor> alone = x;
-      for (std::size_t i = 0; i < x.size(); ++i)
-        if (stands[i] == Stand::rows) alone[i] = slice(x[i], 0, row, row + 1);
-      const Tensor one = f.apply(alone), expected = slice(y, 0, row, row + 1);
-      if (one.shape() != expected.shape() || !(max(abs(one - expected)).item() <= 1e-12))
-        return false;
-    }
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 class ByExample {
  public:
-  ByExample(const Graph& graph, std::int64_t m) : m_(m), stands_(graph.size()) {
+  /// With `vectors` those of m elements have one for each example.
+  ByExample(const Graph& graph, std::int64_t m, bool vectors)
+      : graph_(graph), m_(m), stands_(graph.size()) {
     for (std::size_t n = 0; n < graph.size(); ++n) {
       const Vertex& v = graph[n];
       if (!v.value) continue;
       if (v.leaf)
-        stands_[n] = is_data(v) ? Stand::rows : Stand::constant;
+        stands_[n] = is_data(v) || (vectors && is_data_vector(v) && v.shape[0] == m)
+                         ? Stand::rows
+                         : Stand::constant;
       else
         stands_[n] = stand(v.value);
     }
@@ -58,6 +31,9 @@ class ByExample {
   static bool is_data(const Vertex& v) {
     return v.leaf && v.value && !v.parameter && !v.wanted && is_floating(v.dtype) &&
            v.shape.size() == 2;
+  }
+  static bool is_data_vector(const Vertex& v) {
+    return v.leaf && v.value && !v.parameter && !v.wanted && v.shape.size() == 1;
   }
   Stand stand_of(std::size_t vertex) const { return stands_[vertex]; }
 
@@ -110,7 +86,7 @@ class ByExample {
         if (parts[0] == Stand::rows) return Stand::columns;
         return parts[0] == Stand::columns ? Stand::rows : parts[0];
       case Kind::total: {
-        if (parts[0] == Stand::constant) return Stand::constant;
+        if (parts[0] == Stand::constant || parts[0] == Stand::summed) return parts[0];
         if (parts[0] != Stand::rows) break;
         const bool over_examples = std::find(e->axes.begin(), e->axes.end(), 0) != e->axes.end();
         if (!over_examples && e.shape().size() > 2) break;
@@ -128,18 +104,19 @@ class ByExample {
                          (from.size() < 2 || from[0] == 1)
                      ? Stand::rows
                      : Stand::constant;
+        if (parts[0] == Stand::summed) return Stand::summed;
         break;
       }
       case Kind::call:
         if (!varied) return Stand::constant;
-        if (count(Stand::rows) + count(Stand::constant) == std::ssize(parts) &&
-            by_rows(*e->function, e.parts(), parts, m_))
-          return Stand::rows;
+        if (count(Stand::rows) + count(Stand::constant) != std::ssize(parts)) break;
+        if (applied(e, e.parts(), parts).is_by_rows()) return Stand::rows;
+        if (applied(e, e.parts(), parts).sums_rows()) return Stand::summed;
         break;
       case Kind::jacobian: {
         const std::span<const Expression> x = e.parts().first(e.parts().size() - 1);
         if (count(Stand::rows) + count(Stand::constant) == std::ssize(parts) &&
-            parts.back() == Stand::rows && by_rows(*e->function, x, parts, m_))
+            parts.back() == Stand::rows && applied(e, x, parts).is_by_rows())
           return parts[e->slot] == Stand::rows ? Stand::rows : Stand::summed;
         break;
       }
@@ -172,12 +149,18 @@ class ByExample {
         return reshape(part(0), column_shape(e.shape()));
       case Kind::call:
       case Kind::jacobian:
-        return on_row(e, column_shape(e.shape()));
+        return on_row(e);
       default:
         break;
     }
     Parts parts;
-    for (std::size_t i = 0; i < e.parts().size(); ++i) parts.push_back(part(i));
+    for (std::size_t i = 0; i < e.parts().size(); ++i) {
+      parts.push_back(part(i));
+      // (1, n) beside rows
+      if (stand(e.parts()[i]) == Stand::constant && parts.back().shape().size() == 2 &&
+          e.parts()[i].shape().size() == 2)
+        parts.back() = transpose(parts.back());
+    }
     return with_parts(e, std::move(parts));
   }
 
@@ -187,9 +170,15 @@ class ByExample {
     switch (e.kind()) {
       case Kind::symbol:
         return symbol(e->symbol, constant_shape(e.shape()));
+      case Kind::call:
       case Kind::jacobian:
-        return on_row(e, constant_shape(e.shape()));
+        return on_row(e);
+      case Kind::broadcast:
+        return broadcast(beside(e, e.parts()[0], share(e.parts()[0])), constant_shape(e.shape()));
+      case Kind::reshape:
+        return reshape(share(e.parts()[0]), constant_shape(e.shape()));
       case Kind::total: {
+        if (stand(e.parts()[0]) == Stand::summed) return total_of(e, share(e.parts()[0]));
         const Expression c = column(e.parts()[0]);
         if (e.shape().size() == 0) return total(c, all_axes(c), {});
         return e.shape().size() == 2 ? transpose(c) : c;
@@ -210,7 +199,7 @@ class ByExample {
         break;
     }
     Parts parts;
-    for (const Expression& part : e.parts()) parts.push_back(share(part));
+    for (const Expression& part : e.parts()) parts.push_back(beside(e, part, share(part)));
     return with_parts(e, std::move(parts));
   }
 
@@ -229,7 +218,8 @@ class ByExample {
       return with_parts(e, std::move(parts));
     }
     if (e.kind() == Kind::symbol) return e;
-    if (e.kind() == Kind::call || e.kind() == Kind::power || e.kind() == Kind::derivative)
+    if (e.kind() == Kind::power || e.kind() == Kind::derivative ||
+        (e.kind() == Kind::call && !is_linear_in_adjoints(e)))
       throw Refusal{"an adjoint stands in ", e};
     std::size_t linear = 0;
     for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -241,25 +231,77 @@ class ByExample {
     return with_parts(e, std::move(parts));
   }
 
+  /// What is the same for all examples, with vectors as columns.
   Expression constant(const Expression& e) const {
-    return rewrite(e, [&](const Expression& part) {
-      if (part.kind() == Kind::symbol) return symbol(part->symbol, constant_shape(part.shape()));
-      if (part.kind() == Kind::total) {
-        const Expression& all = part.parts()[0];
-        if (part.shape().size() > 0) throw Refusal{"not all axes are summed in ", part};
-        return total(all, all_axes(all), {});
-      }
-      if ((part.kind() == Kind::broadcast || part.kind() == Kind::reshape) &&
-          part.shape().size() == 1) {
-        Expression::Node node = *part;
-        node.shape = constant_shape(part.shape());
-        return Expression(std::make_shared<const Expression::Node>(std::move(node)));
-      }
-      return part;
-    });
+    Parts parts;
+    for (const Expression& part : e.parts()) parts.push_back(beside(e, part, constant(part)));
+    switch (e.kind()) {
+      case Kind::symbol:
+        return symbol(e->symbol, constant_shape(e.shape()));
+      case Kind::total:
+        return total_of(e, parts[0]);
+      case Kind::broadcast:
+        return broadcast(parts[0], constant_shape(e.shape()));
+      case Kind::reshape:
+        return reshape(parts[0], constant_shape(e.shape()));
+      case Kind::call:
+      case Kind::jacobian:
+        break;
+      default:
+        return parts.empty() ? e : with_parts(e, std::move(parts));
+    }
+    const std::span<const Expression> x = inputs_of(e);
+    Expression::Node node = *e;
+    if (applied(e, x, std::vector<Stand>(x.size(), Stand::constant)).takes_columns()) {
+      node.parts = std::move(parts);
+      node.shape = constant_shape(e.shape());
+      return Expression(std::make_shared<const Expression::Node>(std::move(node)));
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      if (const Shape& shape = e.parts()[i].shape(); shape.size() == 1)
+        parts[i] = reshape(parts[i], shape);
+    node.parts = std::move(parts);
+    const Expression result(std::make_shared<const Expression::Node>(std::move(node)));
+    return e.shape().size() == 1 ? reshape(result, constant_shape(e.shape())) : result;
   }
 
  private:
+  static std::span<const Expression> inputs_of(const Expression& e) {
+    return e.parts().first(e.parts().size() - (e.kind() == Kind::jacobian ? 1 : 0));
+  }
+  Applied applied(const Expression& e, std::span<const Expression> x,
+                  const std::vector<Stand>& stands) const {
+    Applied result{*e->function, x, stands, {}, m_};
+    for (const Expression& part : x)
+      result.integers.push_back(is_value(part) &&
+                                !is_floating(graph_[vertex_of(part->symbol)].dtype));
+    return result;
+  }
+  bool is_linear_in_adjoints(const Expression& e) const {
+    std::vector<Stand> stands;
+    for (const Expression& part : e.parts()) stands.push_back(stand(part));
+    for (std::size_t i = 0; i < e.parts().size(); ++i)
+      if (any(e.parts()[i], is_adjoint) && !applied(e, e.parts(), stands).is_linear(i))
+        return false;
+    return true;
+  }
+  /// The sum `e` of what is no row of an example, `inner`.
+  static Expression total_of(const Expression& e, const Expression& inner) {
+    if (e.shape().size() == 0) return total(inner, all_axes(inner), {});
+    if (e.parts()[0].shape().size() == 1)
+      return reshape(total(inner, all_axes(inner), {}), constant_shape(e.shape()));
+    if (inner.shape() != e.parts()[0].shape()) throw Refusal{"not all axes are summed in ", e};
+    const Expression result = total(inner, e->axes, e.shape());
+    return e.shape().size() == 1 ? reshape(result, constant_shape(e.shape())) : result;
+  }
+  /// `part` of `e` in columns: a row, if it is a vector beside a matrix.
+  static Expression beside(const Expression& e, const Expression& part, const Expression& column) {
+    const bool in_matrix = e.shape().size() == 2 && part.shape().size() == 1 &&
+                           column.shape().size() == 2 &&
+                           (e.kind() == Kind::sum || e.kind() == Kind::hadamard ||
+                            e.kind() == Kind::quotient || e.kind() == Kind::broadcast);
+    return in_matrix ? transpose(column) : column;
+  }
   static std::size_t meeting(const std::vector<Stand>& stands) {
     for (std::size_t i = 0; i + 1 < stands.size(); ++i)
       if (stands[i] == Stand::columns && stands[i + 1] == Stand::rows) return i;
@@ -292,17 +334,44 @@ class ByExample {
                                                : column_of_columns(e.parts()[i]));
     return product(std::move(parts));
   }
-  Expression on_row(const Expression& e, const Shape& shape) const {
-    Expression::Node node = *e;
-    node.by_rows = true;
-    node.shape = shape;
-    for (Expression& part : node.parts) {
-      const bool matrix = stand(part) == Stand::constant && part.shape().size() == 2;
-      part = matrix ? transpose(constant(part)) : column(part);
+  /// An operation on what belongs to one example. Alone, or with parameters that it takes in any
+  /// shape, it can be read as one on columns; beside others the example has to stand as a row.
+  Expression on_row(const Expression& e) const {
+    const std::span<const Expression> x = inputs_of(e);
+    std::vector<Stand> stands;
+    bool in_columns = true;
+    for (const Expression& part : x) {
+      stands.push_back(stand(part));
+      if (stands.back() == Stand::constant && part.shape().size() == 2) in_columns = false;
     }
-    return Expression(std::make_shared<const Expression::Node>(std::move(node)));
+    const bool has_rows = stand(e) == Stand::rows;
+    in_columns = in_columns && (has_rows || e.kind() == Kind::jacobian) &&
+                 applied(e, x, stands).is_on_columns();
+
+    Expression::Node node = *e;
+    node.by_rows = in_columns;
+    if (in_columns)
+      node.shape = has_rows ? column_shape(e.shape()) : constant_shape(e.shape());
+    else if (has_rows)
+      node.shape[0] = 1;
+    for (Expression& part : node.parts) {
+      const Shape shape = part.shape();
+      const bool is_row = stand(part) == Stand::rows;
+      part = column(part);
+      if (in_columns) continue;
+      if (shape.size() == 1)
+        part = reshape(part, is_row ? Shape{1} : shape);
+      else if (is_row)
+        part = transpose(part);
+    }
+    const Expression result(std::make_shared<const Expression::Node>(std::move(node)));
+    if (in_columns) return result;
+    if (e.shape().size() == 1)
+      return reshape(result, has_rows ? Shape{} : constant_shape(e.shape()));
+    return has_rows ? transpose(result) : result;
   }
 
+  const Graph& graph_;
   std::int64_t m_;
   std::vector<Stand> stands_;
 };
@@ -324,22 +393,63 @@ Examples find_examples(const Graph& graph) {
     }
     result.count = rows;
   }
+  // Labels alone count examples, too.
+  for (std::size_t n = 0; n < graph.size() && result.count == 0; ++n)
+    if (ByExample::is_data_vector(graph[n]) && !is_floating(graph[n].dtype))
+      result.count = graph[n].shape[0];
   if (result.count == 0) {
     result.refusal = Refusal{"no matrix from outside has a row for each example", {}};
     return result;
   }
-  try {
-    const ByExample split(graph, result.count);
-    for (std::size_t n = 0; n < graph.size(); ++n)
-      result.has_rows[n] = split.stand_of(n) == Stand::rows;
-  } catch (const Refusal& refusal) {
-    result.refusal = refusal;
-  }
+  // A vector of as many elements may be one of all examples, or have one for each.
+  const bool may_have_rows = std::any_of(graph.begin(), graph.end(), [&](const Vertex& v) {
+    return ByExample::is_data_vector(v) && v.shape[0] == result.count;
+  });
+  for (const bool vectors : {false, true}) try {
+      if (vectors && !may_have_rows) break;
+      const ByExample split(graph, result.count, vectors);
+      for (std::size_t n = 0; n < graph.size(); ++n)
+        result.has_rows[n] = split.stand_of(n) == Stand::rows;
+      result.vectors = vectors;
+      result.refusal.reset();
+      break;
+    } catch (const Refusal& refusal) {
+      result.refusal = refusal;
+    }
   return result;
 }
 
+void mark_axes(Reading& batch, const Graph& graph, const Examples& examples) {
+  std::optional<ByExample> split;
+  if (!examples.refusal) split.emplace(graph, examples.count, examples.vectors);
+  const auto has_examples = [&](const Expression& e) {
+    try {
+      if (split) return split->stand(e) == Stand::rows;
+    } catch (const Refusal&) {
+    }
+    return e.shape()[0] == examples.count;
+  };
+  const auto marked = [&](const Expression& e) {
+    return rewrite(e, [&](const Expression& part) {
+      const bool sums = part.kind() == Kind::total && part->axes == Axes{0};
+      if (!sums && part.kind() != Kind::call) return part;
+      if (part.parts().empty() || part.parts()[0].shape().size() != 2 ||
+          has_examples(part.parts()[0]))
+        return part;
+      Expression::Node node = *part;
+      node.of_examples = false;
+      return Expression(std::make_shared<const Expression::Node>(std::move(node)));
+    });
+  };
+  for (auto* list : {&batch.forward, &batch.backward})
+    for (Statement& s : *list) {
+      s.right = marked(s.right);
+      for (DerivationStep& step : s.steps) step.result = marked(step.result);
+    }
+}
+
 Reading one_example(const Reading& batch, const Graph& graph, const Examples& examples) {
-  const ByExample split(graph, examples.count);
+  const ByExample split(graph, examples.count, examples.vectors);
   const auto convert = [&](const Statement& s) {
     const bool rows = examples.has_rows[vertex_of(s.left)];
     const bool summed = split.stand_of(vertex_of(s.left)) == Stand::summed;

@@ -12,7 +12,7 @@ namespace xg::algebra {
 
 namespace {
 
-using Rule = Expression (*)(const Expression&);
+using Rule = Expression (*)(const Expression&, const Bounds*);
 
 // (a + b) + c, and the same of ⊙ and of the matrix product.
 Expression associate(const Expression& e) {
@@ -218,38 +218,6 @@ Expression factor_out(const Expression& e) {
   return e;
 }
 
-/// "where(u = 0, a, b)" taken apart.
-struct Choice {
-  Expression u, at_zero, elsewhere;
-};
-std::optional<Choice> choice_at_zero(const Expression& e) {
-  if (e.kind() != Kind::call || e->function->facet != "where({0}, {1}, {2})") return std::nullopt;
-  const Expression& condition = e.parts()[0];
-  if (condition.kind() != Kind::call || condition->function->facet != "{0} = {1}" ||
-      !is_number(condition.parts()[1], 0))
-    return std::nullopt;
-  return Choice{condition.parts()[0], e.parts()[1], e.parts()[2]};
-}
-
-bool has_factor(const Expression& e, const Expression& u) {
-  const Parts parts = factors(e.kind() == Kind::quotient ? e.parts()[0] : e).second;
-  return std::any_of(parts.begin(), parts.end(), [&](const Expression& p) { return same(p, u); });
-}
-
-Expression divide_by_choice(const Expression& e) {
-  if (e.kind() != Kind::quotient) return e;
-  const auto choice = choice_at_zero(e.parts()[1]);
-  return choice && has_factor(e.parts()[0], choice->u) ? quotient(e.parts()[0], choice->elsewhere)
-                                                       : e;
-}
-
-Expression choose_zero(const Expression& e) {
-  const auto choice = choice_at_zero(e);
-  return choice && is_number(choice->at_zero, 0) && has_factor(choice->elsewhere, choice->u)
-             ? choice->elsewhere
-             : e;
-}
-
 /// As the library's operations of these names do; that an operation which is called so is one of
 /// them is tried on numbers.
 Expression exp_of_log_softmax(const Expression& e) try {
@@ -261,11 +229,10 @@ Expression exp_of_log_softmax(const Expression& e) try {
   if (!form || form->name != "log_softmax") return e;
   const Expression& u = inner.parts()[0];
   Expression::Node node = *inner;
-  node.function = std::make_shared<const Function>(
-      Function{form->subscript.empty() ? "softmax({0})" : "softmax_" + form->subscript + "({0})",
-               [axes = axes_of(form->subscript, u.shape().size())](std::span<const Tensor> x) {
-                 return softmax(x[0], axes);
-               }});
+  Function f = *recorded_function(
+      [&] { return softmax(zeros(u.shape()), axes_of(form->subscript, u.shape().size())); });
+  f.facet = form->subscript.empty() ? "softmax({0})" : "softmax_" + form->subscript + "({0})";
+  node.function = std::make_shared<const Function>(std::move(f));
   const Expression result(std::make_shared<const Expression::Node>(std::move(node)));
   const Symbol name{.letter = "u"};
   const Expression place = symbol(name, u.shape());
@@ -278,24 +245,32 @@ Expression exp_of_log_softmax(const Expression& e) try {
   return e;
 }
 
+/// A rule for which no bounds have to be known.
+template <Expression (*rule)(const Expression&)>
+Expression always(const Expression& e, const Bounds*) {
+  return rule(e);
+}
+
 constexpr std::pair<const char*, Rule> rules[] = {
-    {"(u v) w = u v w", associate},
-    {"a number is repeated by ⊙ and + by themselves", drop_broadcast},
-    {"a number that is repeated twice is repeated", broadcast_once},
-    {"Σ Σ u = Σ u", sum_once},
-    {"numbers are multiplied; 1 ⊙ u = u", multiply_numbers},
-    {"u / where(u = 0, c, v) = u / v where v ≠ 0", divide_by_choice},
-    {"where(u = 0, 0, u ⊙ v) = u ⊙ v", choose_zero},
-    {"exp(log_softmax(u)) = softmax(u)", exp_of_log_softmax},
-    {"u / c = (1/c) u for a number c", divide_by_number},
-    {"(uᵀ)ᵀ = u, (u v)ᵀ = vᵀ uᵀ", move_transpose_in},
-    {"numbers are moved out of what is linear: (c u) v = c (u v), Σ c u = c Σ u", move_numbers_out},
-    {"u ⊙ (v / w) = (u ⊙ v) / w", multiply_quotient},
-    {"like terms are collected; u + 0 = u", collect},
-    {"c u + c v = c (u + v)", factor_number_out},
-    {"−(u − v) = v − u", distribute_minus},
-    {"−u + v = v − u", put_positive_first},
-    {"u ⊙ v + u ⊙ w = u ⊙ (v + w)", factor_out},
+    {"(u v) w = u v w", always<associate>},
+    {"a number is repeated by ⊙ and + by themselves", always<drop_broadcast>},
+    {"a number that is repeated twice is repeated", always<broadcast_once>},
+    {"Σ Σ u = Σ u", always<sum_once>},
+    {"numbers are multiplied; 1 ⊙ u = u", always<multiply_numbers>},
+    {"where(u = 0, c, v) is v where u ≠ 0", always<choose_once>},
+    {"u / where(u = 0, c, v) = u / v, as v is never 0", divide_by_choice},
+    {"where(u = 0, 0, u ⊙ v) = u ⊙ v, as v is finite", choose_zero},
+    {"exp(log_softmax(u)) = softmax(u)", always<exp_of_log_softmax>},
+    {"u / c = (1/c) u for a number c", always<divide_by_number>},
+    {"(uᵀ)ᵀ = u, (u v)ᵀ = vᵀ uᵀ", always<move_transpose_in>},
+    {"numbers are moved out of what is linear: (c u) v = c (u v), Σ c u = c Σ u",
+     always<move_numbers_out>},
+    {"u ⊙ (v / w) = (u ⊙ v) / w", always<multiply_quotient>},
+    {"like terms are collected; u + 0 = u", always<collect>},
+    {"c u + c v = c (u + v)", always<factor_number_out>},
+    {"−(u − v) = v − u", always<distribute_minus>},
+    {"−u + v = v − u", always<put_positive_first>},
+    {"u ⊙ v + u ⊙ w = u ⊙ (v + w)", always<factor_out>},
 };
 
 bool is_elementwise(Kind kind) {
@@ -361,20 +336,20 @@ void note(std::vector<DerivationStep>* steps, const std::string& identity, const
 
 }  // namespace
 
-Expression tidied(Expression e, std::vector<DerivationStep>* steps) {
+Expression tidied(Expression e, std::vector<DerivationStep>* steps, const Bounds* bounds) {
   // Every result is right; the limit is there in case that two rules undo each other.
   constexpr int most_steps = 1000;
   bool again = true;
   for (int n = 0; again && n < most_steps; ++n) {
     again = false;
     for (const auto& [identity, rule] : rules) {
-      const Expression next = rewrite(e, [apply = rule](const Expression& part) {
-        const Expression changed = apply(part);
+      const Expression next = rewrite(e, [&, apply = rule](const Expression& part) {
+        const Expression changed = apply(part, bounds);
         return changed.shape() == part.shape() ? changed : part;
       });
       if (same(next, e)) continue;
       e = next;
-      if (rule != Rule(associate)) note(steps, identity, e);
+      if (rule != Rule(always<associate>)) note(steps, identity, e);
       again = true;
       break;
     }
@@ -383,6 +358,7 @@ Expression tidied(Expression e, std::vector<DerivationStep>* steps) {
 }
 
 Expression without_derivatives(const Expression& e, std::vector<DerivationStep>* steps,
+                               const Bounds& bounds,
                                const std::function<bool(const Expression&)>& written_out) {
   std::vector<std::string> identities;
   const Expression result = rewrite(e, [&](const Expression& part) {
@@ -392,14 +368,14 @@ Expression without_derivatives(const Expression& e, std::vector<DerivationStep>*
   });
   if (identities.empty()) return e;
   note(steps, listed(std::move(identities)), result);
-  return simplified(result, steps);
+  return simplified(result, steps, &bounds);
 }
 
-Expression simplified(Expression e, std::vector<DerivationStep>* steps) {
+Expression simplified(Expression e, std::vector<DerivationStep>* steps, const Bounds* bounds) {
   for (;;) {
-    e = tidied(std::move(e), steps);
+    e = tidied(std::move(e), steps, bounds);
     Cancelled c = cancelled(e);
-    if (length(tidied(c.forms.back(), nullptr)) >= length(e)) return e;
+    if (length(tidied(c.forms.back(), nullptr, bounds)) >= length(e)) return e;
     if (!same(c.written, e)) note(steps, listed(std::move(c.identities)), c.written);
     Expression before = c.written;
     for (std::size_t i = 0; i < c.forms.size(); ++i)

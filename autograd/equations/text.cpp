@@ -52,11 +52,13 @@ class TextWriter final : public Writer {
             Level::hadamard};
   }
   std::string bracketed(const std::string& t) const override { return "(" + t + ")"; }
+  std::string iverson(const std::string& t) const override { return "[" + t + "]"; }
   std::string raised(const std::string& t, const std::string& n) const override {
     return t + (n == "2" ? "²" : n == "3" ? "³" : "^" + n);
   }
   std::string lowered(const std::string& t, const std::string& n) const override {
-    return t + "_" + n;
+    const bool is_number = n.find_first_not_of("0123456789") == std::string::npos;
+    return is_number ? t + subscript(std::stoi(n)) : t + "_" + n;
   }
   std::string transposed(const std::string& t) const override { return t + "ᵀ"; }
   std::string primed(const std::string& t) const override { return t + "'"; }

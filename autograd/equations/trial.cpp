@@ -19,12 +19,6 @@ using detail::TensorAccess;
 
 namespace {
 
-/// The operation of a node, which may outlive the tape.
-std::shared_ptr<const Function> function_of(const Node& node) {
-  return std::make_shared<const Function>(
-      Function{detail::equation_of(node), detail::operation_of(node)});
-}
-
 /// Whether two tensors agree but for rounding; NaN agrees with NaN.
 bool agree(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape()) return false;
@@ -42,17 +36,29 @@ bool agree(const Tensor& a, const Tensor& b) {
 /// What a node does, on tapes of its own and with numbers of our choice for its inputs.
 class Trial {
  public:
-  Trial(const TapeMemory& m, std::size_t n, Graph& graph)
-      : graph_(graph),
-        n_(n),
-        inputs_(inputs_of(m, m.nodes[n])),
-        name_(m.nodes[n].op->name),
-        f_(function_of(m.nodes[n])) {
-    // Small positive numbers, of any sign, and above one; where an operation refuses them, others.
-    for (const auto& [low, high] : {std::pair{0.2, 0.8}, {-1.5, 1.5}, {1.2, 3.0}}) try {
-        draws_.push_back(draw(m, low, high));
+  Trial(const TapeMemory& m, std::size_t n, Graph& graph, Tried& tried)
+      : graph_(graph), functions_(tried.functions), n_(n), inputs_(inputs_of(m, m.nodes[n])) {
+    std::vector<Tensor> recorded;
+    for (const std::uint32_t input : inputs_)
+      recorded.push_back(tried.recorded[input].defined() ? tried.recorded[input]
+                                                         : detach(m.nodes[input].output));
+    f_ = graph[n].function = functions_.told_apart(function_of(m.nodes[n]), recorded);
+    const auto add = [&](const auto& inputs) {
+      try {
+        draws_.push_back(draw(inputs()));
       } catch (const Error&) {
       }
+    };
+    // Small positive numbers, of any sign, and above one; where an operation refuses them, others.
+    for (const auto& [low, high] : {std::pair{0.2, 0.8}, {-1.5, 1.5}, {1.2, 3.0}, {-30.0, 30.0}})
+      add([&] { return drawn(m, low, high); });
+    // And those for which the equations are printed, if they are known.
+    if (std::all_of(recorded.begin(), recorded.end(), [](const auto& t) { return t.defined(); }))
+      add([&] {
+        for (Tensor& t : recorded)
+          if (is_floating(t.dtype())) t = cast(t, DType::float64);
+        return recorded;
+      });
   }
 
   /// Writes the value of the vertex, and what it adds to the adjoints of its inputs.
@@ -77,25 +83,30 @@ class Trial {
   static Symbol place(std::size_t i) { return {.letter = "#", .number = static_cast<int>(i)}; }
   Expression input(std::size_t i) const { return symbol(place(i), graph_[inputs_[i]].shape); }
 
-  Draw draw(const TapeMemory& m, double low, double high) const {
-    Draw d;
-    const Key key = Key{n_}.fold(draws_.size());
+  Key key() const { return Key{n_}.fold(draws_.size()); }
+  std::vector<Tensor> drawn(const TapeMemory& m, double low, double high) const {
+    std::vector<Tensor> x;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const Tensor& kept = m.nodes[inputs_[i]].output;
       if (is_floating(kept.dtype()))
-        d.x.push_back(random_uniform(kept.shape(), key.fold(i), DType::float64, low, high));
+        x.push_back(random_uniform(kept.shape(), key().fold(i), DType::float64, low, high));
       else  // what decides about places is taken as it was
-        d.x.push_back(kept.defined() ? detach(kept) : zeros(kept.shape(), kept.dtype()));
-      d.values.emplace(place(i), d.x.back());
+        x.push_back(kept.defined() ? detach(kept) : zeros(kept.shape(), kept.dtype()));
     }
+    return x;
+  }
+  Draw draw(std::vector<Tensor> x) const {
+    Draw d;
+    d.x = std::move(x);
+    for (std::size_t i = 0; i < d.x.size(); ++i) d.values.emplace(place(i), d.x[i]);
     const Tape tape;
     const Tensor y = f_->apply(d.x);
     d.y = detach(y);
     if (!graph_[n_].needed) return d;
-    d.g = random_uniform(y.shape(), key.fold("adjoint"), DType::float64, 0.2, 0.8);
+    d.g = random_uniform(y.shape(), key().fold("adjoint"), DType::float64, 0.2, 0.8);
     d.values.emplace(value_of(n_), d.y);
     d.values.emplace(adjoint_of(n_), d.g);
-    for (const Tensor& x : d.x) d.changes.push_back(detach(pulled_back(y, d.g, x)));
+    for (const Tensor& input : d.x) d.changes.push_back(detach(pulled_back(y, d.g, input)));
     return d;
   }
   static Tensor pulled_back(const Tensor& y, const Tensor& g, const Tensor& x) {
@@ -138,15 +149,7 @@ class Trial {
     return call(f_, symbols, shape);
   }
 
-  /// The operation under its name, whatever its facet says.
-  std::shared_ptr<const Function> named() const {
-    Function f = *f_;
-    f.facet = name_ + "(";
-    for (std::size_t i = 0; i < inputs_.size(); ++i)
-      f.facet += detail::text(i ? ", {" : "{", i, '}');
-    f.facet += ")";
-    return std::make_shared<const Function>(std::move(f));
-  }
+  std::shared_ptr<const Function> named() const { return named_function(*f_, inputs_.size()); }
 
   /// The adjoint pulled back to input i by a Jacobian.
   Expression pulled_back_by(std::shared_ptr<const Function> f, const Shape& shape,
@@ -207,14 +210,21 @@ class Trial {
       const Node& node = m.nodes[n];
       if (!node.op) continue;  // a number that the rule made by hand
       Parts inputs;
-      for (const std::uint32_t number : inputs_of(m, node))
+      std::vector<Tensor> values;
+      for (const std::uint32_t number : inputs_of(m, node)) {
+        values.push_back(detach(m.nodes[number].output));
         if (const auto it = known.find(number); it != known.end()) inputs.push_back(it->second);
+      }
       if (inputs.size() != node.input_count) continue;
       const auto f = function_of(node);
+      const auto as_call = [&] {
+        return call(functions_.told_apart(f, values), inputs, node.output.shape());
+      };
       try {
         known[n] = read_facet(f, inputs, node.output.shape());
+        if (known[n]->function == f) known[n] = as_call();
       } catch (const Unreadable&) {
-        known[n] = call(f, inputs, node.output.shape());
+        known[n] = as_call();
       }
     }
     if (!known.contains(last)) throw Unreadable{};
@@ -274,15 +284,23 @@ class Trial {
   }
 
   Graph& graph_;
+  Functions& functions_;
   std::size_t n_;
   std::span<const std::uint32_t> inputs_;
-  std::string name_;
   std::shared_ptr<const Function> f_;
   std::vector<Draw> draws_;
 };
 
 }  // namespace
 
-void try_operation(const TapeMemory& m, std::size_t n, Graph& graph) { Trial(m, n, graph).run(); }
+void try_operation(const TapeMemory& m, std::size_t n, Graph& graph, Tried& tried) {
+  Trial(m, n, graph, tried).run();
+  std::vector<const Tensor*> inputs;
+  for (const std::size_t input : graph[n].inputs) inputs.push_back(&tried.recorded[input]);
+  Tensor& value = tried.recorded[n];
+  if (!value.defined() &&
+      std::all_of(inputs.begin(), inputs.end(), [](const Tensor* t) { return t->defined(); }))
+    value = detach(m.nodes[n].op->apply(m.nodes[n].op_state, Inputs(inputs.data(), inputs.size())));
+}
 
 }  // namespace xg::algebra

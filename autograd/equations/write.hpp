@@ -32,8 +32,14 @@ class Writer {
 
  private:
   std::string magnitude(double value, std::int64_t examples) const;
+  /// "0.1" as it is, "1e-05" as 10^-5
+  std::string decimal(const std::string& text) const;
   std::pair<bool, std::string> signed_term(const Expression& e) const;
   Piece called(const Expression& e) const;
+  /// The facet of a call, with its parts in their places.
+  std::string spelled(const Expression& e, Level level) const;
+  /// "f", or "f₁"
+  std::string head(const Function& f, const std::string& name_of_f) const;
 
   virtual std::string minus_sign() const = 0;  // within a superscript
   virtual std::string name(const std::string& function) const = 0;
@@ -50,6 +56,8 @@ class Writer {
   virtual std::string odot() const = 0;
   virtual Piece divided(const Expression& quotient) const = 0;
   virtual std::string bracketed(const std::string& text) const = 0;
+  /// Iverson's bracket: 1 where a comparison holds, 0 elsewhere.
+  virtual std::string iverson(const std::string& comparison) const = 0;
   virtual std::string raised(const std::string& base, const std::string& exponent) const = 0;
   virtual std::string lowered(const std::string& base, const std::string& index) const = 0;
   virtual std::string transposed(const std::string& base) const = 0;

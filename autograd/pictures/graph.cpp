@@ -85,9 +85,10 @@ class Painter {
       if (!v.value) continue;  // the loss does not depend on it
       position_[n] = drawn_.size();
       drawn_.push_back(n);
-      const detail::Node& node = m_.nodes[n];
       std::string kind = text(v.dtype, v.shape, v.parameter, v.wanted, v.needed);
-      if (node.op) kind += text(node.op->name, '\n', node.op->equation(node.op_state));
+      if (v.function)
+        kind += text(static_cast<const void*>(v.function->operation), '\n', v.function->variant,
+                     '\n', v.function->facet);
       Item item{kinds.try_emplace(kind, kinds.size()).first->second, v.leaf, {}};
       for (const std::size_t input : v.inputs) item.inputs.push_back(position_[input]);
       items_.push_back(std::move(item));

@@ -33,10 +33,15 @@ double norm(std::span<const T> values) {
   return largest * std::sqrt(sum);
 }
 
+/// With the minus sign that the equations beside it have.
+std::string signed_text(const std::string& digits) {
+  return digits.starts_with('-') ? "−" + digits.substr(1) : digits;
+}
+
 template <class T>
 std::string written(T value) {
   if constexpr (std::is_integral_v<T>)
-    return std::to_string(value);
+    return signed_text(std::to_string(value));
   else
     return brief(static_cast<double>(value));
 }
@@ -73,7 +78,7 @@ std::string brief(double value) {
   char buffer[32];
   const auto end =
       std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general, 3).ptr;
-  return {buffer, end};
+  return signed_text({buffer, end});
 }
 
 std::string summary(const Tensor& tensor) {

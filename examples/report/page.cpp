@@ -292,7 +292,7 @@ std::string equations_of(const Options& o, const History& h) {
   const Tensor cost = w.cost(batch);
   return section("equations", "Equations",
                  paragraph("What the tape has applied in a step, and the gradient that it derives. "
-                           "Open a line for its proof.") +
+                           "Each derivative's steps from the chain rule on are below them.") +
                      equations(cost, w.parameters).html_fragment());
 }
 

@@ -74,7 +74,7 @@ code { font: 0.9em/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wra
   .confusion { font-size: 0.72rem; }
   .confusion td, .confusion th { min-width: 0; padding: 0.3em 0.15em; }
   .confusion { width: 100%; }
-  #equations table, #equations tbody { display: block; }
+  #equations table, #equations tbody { display: block; --formula: 100%; }
   #equations tr { display: flex; flex-wrap: wrap; align-items: center; }
   #equations td { max-width: 100%; padding: 6px 0.5rem 6px 0; overflow-x: auto; overflow-y: hidden; }
 }

@@ -124,7 +124,7 @@ TEST_CASE("graph: values that the tape did not keep are computed or said to be m
   CHECK_THAT(text_of(dot, "v3"),
              ContainsSubstring("input") && ContainsSubstring("values not kept"));
   CHECK_THAT(text_of(dot, "v4"), ContainsSubstring("values not kept"));
-  CHECK_THAT(text_of(dot, "v5"), ContainsSubstring("|-6|"));  // the loss is at hand
+  CHECK_THAT(text_of(dot, "v5"), ContainsSubstring("|−6|"));  // the loss is at hand
 }
 
 TEST_CASE("graph: numbers that are none, integers, and no elements") {
@@ -135,9 +135,9 @@ TEST_CASE("graph: numbers that are none, integers, and no elements") {
   };
   const double big = 1.5e300;
   CHECK_THAT(shown(tensor({not_a_number, infinity, -infinity, 1}, {4}, DType::float32)),
-             ContainsSubstring("[NaN, inf, -inf, 1]"));
+             ContainsSubstring("[NaN, inf, −inf, 1]"));
   CHECK_THAT(shown(tensor({not_a_number, infinity, -1, 2, 5}, {5}, DType::float32)),
-             ContainsSubstring("-1 … 5, mean 2, 1 NaN, 1 inf"));
+             ContainsSubstring("−1 … 5, mean 2, 1 NaN, 1 inf"));
   CHECK_THAT(shown(tensor({not_a_number, not_a_number, not_a_number, not_a_number, not_a_number},
                           {5}, DType::float32)),
              ContainsSubstring("|5 NaN"));

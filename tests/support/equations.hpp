@@ -4,6 +4,7 @@
 
 #include "autograd/equations.hpp"
 #include "autograd/equations/expression.hpp"
+#include "autograd/tape_reader.hpp"
 #include "tests/support/tensors.hpp"
 
 namespace xg::test {
@@ -16,6 +17,7 @@ inline double distance(const Tensor& a, const Tensor& b) {
   double difference = 0, largest = 1e-300;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (std::isnan(x[i]) && std::isnan(y[i])) continue;
+    if (std::isnan(x[i]) || std::isnan(y[i])) return std::numeric_limits<double>::infinity();
     if (x[i] != y[i]) difference = std::max(difference, std::abs(x[i] - y[i]));
     largest = std::max(largest, std::abs(y[i]));
   }
@@ -61,6 +63,19 @@ inline Symbol derivative_of(Symbol s) {
   return s;
 }
 
+/// The adjoints that the tape has of the nodes that have a backward statement.
+inline std::map<std::size_t, Tensor> adjoints_of(const Tensor& loss, const Reading& reading) {
+  const auto& m = detail::TapeReader::memory(detail::TapeReader::of(loss, "test"));
+  std::map<std::size_t, Tensor> result;
+  for (const Statement& s : reading.backward) {
+    const Tensor* const node = &m.nodes[s.node].output;
+    Tensor& adjoint = result[s.node];
+    pull_back(loss, ones(loss.shape(), loss.dtype()), Inputs(&node, 1), {&adjoint, 1});
+    adjoint = adjoint.defined() ? detach(adjoint) : zeros(node->shape(), node->dtype());
+  }
+  return result;
+}
+
 /// The statements about the batch, and those about each example on average, give the gradient.
 /// `leaves` are the tensors from outside in the order in which the tape met them.
 inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& leaves,
@@ -74,16 +89,19 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
       wrt.push_back(leaves[i]);
       places.push_back(i);
     }
-  {
-    const NoRecording scope;
-    expected = gradient(loss, wrt);
-  }
   const NoRecording scope;
+  expected = gradient(loss, wrt);
+  const std::map<std::size_t, Tensor> adjoints = adjoints_of(loss, e.batch);
   for (const Reading& reading : {e.batch, unfolded(e.batch, e.depth)}) {
     Values values;
-    for (std::size_t i = 0; i < leaves.size(); ++i) values[e.leaves[i].in_batch] = leaves[i];
+    for (std::size_t i = 0; i < leaves.size(); ++i)
+      values[e.leaves[i].in_batch] = reshape(leaves[i], e.leaves[i].shape);
     run(reading, values);
     require_close(values.at({.letter = "C"}), loss);
+    for (const Statement& s : reading.backward) {
+      INFO("the batch's " << to_string(s.left));
+      require_close(values.at(s.left), adjoints.at(s.node));
+    }
     for (std::size_t k = 0; k < places.size(); ++k) {
       INFO("the batch's ∂C/∂" << to_string(e.leaves[places[k]].in_batch));
       require_close(values.at(derivative_of(e.leaves[places[k]].in_batch)), expected[k]);
@@ -110,14 +128,23 @@ inline Equations require_true(const Tensor& loss, const std::vector<Tensor>& lea
     for (std::int64_t x = 0; x < e.examples; ++x) {
       Values values;
       for (std::size_t i = 0; i < leaves.size(); ++i) {
-        Tensor t = leaves[i];
-        if (!e.leaves[i].differentiated && t.rank() == 2)
-          t = transpose(slice(t, 0, x, x + 1));
+        Tensor t = reshape(leaves[i], e.leaves[i].shape);
+        if (e.leaves[i].has_rows)
+          t = t.rank() == 2 ? transpose(slice(t, 0, x, x + 1)) : reshape(slice(t, 0, x, x + 1), {});
         else if (t.rank() == 1)
           t = reshape(t, {-1, 1});
         values[e.leaves[i].in_example] = t;
       }
       run(reading, values);
+      for (const Statement& s : reading.backward) {
+        const Tensor& adjoint = adjoints.at(s.node);
+        if (s.left.role == Symbol::Role::derivative || adjoint.rank() == 0 ||
+            adjoint.extent(0) != e.examples)
+          continue;
+        INFO("of example " << x << ", " << to_string(s.left));
+        const Tensor row = slice(adjoint, 0, x, x + 1) * static_cast<double>(e.examples);
+        require_close(values.at(s.left), transpose(reshape(row, {1, -1})));
+      }
       const double share = 1 / static_cast<double>(e.examples);
       cost += values.at({.letter = "C"}).item() * share;
       for (std::size_t k = 0; k < places.size(); ++k) {
