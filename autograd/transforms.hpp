@@ -56,6 +56,9 @@ class Trace {
   std::vector<Tensor> gradient(const Tensor& y, std::span<const Tensor> xs) const;
   std::vector<Tensor> vjp(const Tensor& y, std::span<const Tensor> xs, const Tensor& adjoint) const;
   std::vector<Tensor> jacobian(const Tensor& y, std::span<const Tensor> xs) const;
+  /// Of each y with respect to each x, forward.
+  std::vector<std::vector<Tensor>> jacobians(std::span<const Tensor> ys,
+                                             std::span<const Tensor> xs) const;
   /// Before the call, if it is `jvp` that will be asked, and of what. A tape of its own then
   /// computes tangents with the values, and keeps no values.
   void go_forward(std::string_view caller, std::span<const Tensor> xs,
@@ -89,7 +92,7 @@ ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tang
 std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint);
 std::vector<Tensor> jacobian(const Call& call);
 std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents);
-Tensor hessian(const Call& call);
+std::vector<std::vector<Tensor>> hessian(const Call& call);
 
 /// The call of a function of n tensors, for as long as `f` and `x` live.
 template <std::size_t n, class F, class Body>
@@ -169,6 +172,17 @@ ValueAndGradient value_and_gradient(F&& f, const Tensor& x) {
     return ValueAndGradient{std::move(value), std::move(derivatives[0])};
   });
 }
+/// `auto [value, gradients] = value_and_gradient(f, x, y);`, of which the gradients are an array.
+template <class F, std::convertible_to<const Tensor&>... X>
+requires FunctionOfSeveral<F, sizeof...(X)>
+auto value_and_gradient(F&& f, const X&... x) {
+  constexpr std::size_t n = sizeof...(X);
+  const Tensor xs[n] = {x...};
+  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
+    auto [value, derivatives] = detail::value_and_gradient(call);
+    return std::pair(std::move(value), detail::array_of<n>(std::move(derivatives)));
+  });
+}
 template <TensorFunction<> F>
 ValueAndGradients value_and_gradient(F&& f, std::span<const ParameterRef> parameters) {
   return detail::call_of(f, parameters, [&](const detail::Call& call) {
@@ -195,12 +209,13 @@ requires FunctionOfSeveral<F, n> ValueAndTangent value_and_jvp(F&& f, const Tens
     return ValueAndTangent{std::move(value), std::move(derivatives[0])};
   });
 }
-/// The tangents are those of the parameters, in their order.
+/// The tangents are those of the parameters: under their names, or in their order.
 template <TensorFunction<> F>
 ValueAndTangent value_and_jvp(F&& f, std::span<const ParameterRef> parameters,
-                              std::span<const Tensor> tangents) {
+                              const TensorPerParameter& tangents) {
   return detail::call_of(f, parameters, [&](const detail::Call& call) {
-    auto [value, derivatives] = detail::value_and_jvp(call, tangents);
+    std::vector<Tensor> room;
+    auto [value, derivatives] = detail::value_and_jvp(call, tangents.in_order_of(parameters, room));
     return ValueAndTangent{std::move(value), std::move(derivatives[0])};
   });
 }
@@ -216,7 +231,7 @@ requires FunctionOfSeveral<F, n> Tensor jvp(F&& f, const Tensor (&x)[n],
   return value_and_jvp(f, x, tangents).tangent;
 }
 template <TensorFunction<> F>
-Tensor jvp(F&& f, std::span<const ParameterRef> parameters, std::span<const Tensor> tangents) {
+Tensor jvp(F&& f, std::span<const ParameterRef> parameters, const TensorPerParameter& tangents) {
   return value_and_jvp(f, parameters, tangents).tangent;
 }
 
@@ -269,7 +284,27 @@ NamedTensors jacobian(F&& f, std::span<const ParameterRef> parameters) {
 template <TensorFunction<Tensor> F>
 Tensor hessian(F&& f, const Tensor& x) {
   return detail::call_of(f, std::span<const Tensor, 1>(&x, 1),
-                         [](const detail::Call& call) { return detail::hessian(call); });
+                         [](const detail::Call& call) { return detail::hessian(call)[0][0]; });
+}
+/// With respect to several tensors: `h = hessian(f, x, y)`, of which h[0][1] has the shape of x +
+/// that of y.
+template <class F, std::convertible_to<const Tensor&>... X>
+requires FunctionOfSeveral<F, sizeof...(X)>
+auto hessian(F&& f, const X&... x) {
+  constexpr std::size_t n = sizeof...(X);
+  const Tensor xs[n] = {x...};
+  return detail::call_of(f, std::span<const Tensor, n>(xs), [](const detail::Call& call) {
+    std::array<std::array<Tensor, n>, n> result;
+    std::vector<std::vector<Tensor>> rows = detail::hessian(call);
+    for (std::size_t i = 0; i < n; ++i) result[i] = detail::array_of<n>(std::move(rows[i]));
+    return result;
+  });
+}
+template <TensorFunction<> F>
+NamedBlocks hessian(F&& f, std::span<const ParameterRef> parameters) {
+  return detail::call_of(f, parameters, [&](const detail::Call& call) {
+    return NamedBlocks(parameters, detail::hessian(call));
+  });
 }
 
 /// The Hessian of the scalar f(x) times `tangent`, of the shape of x: the change of the gradient
@@ -290,9 +325,10 @@ requires FunctionOfSeveral<F, n> std::array<Tensor, n> hvp(F&& f, const Tensor (
 }
 template <TensorFunction<> F>
 NamedTensors hvp(F&& f, std::span<const ParameterRef> parameters,
-                 std::span<const Tensor> tangents) {
+                 const TensorPerParameter& tangents) {
   return detail::call_of(f, parameters, [&](const detail::Call& call) {
-    return NamedTensors(parameters, detail::hvp(call, tangents));
+    std::vector<Tensor> room;
+    return NamedTensors(parameters, detail::hvp(call, tangents.in_order_of(parameters, room)));
   });
 }
 

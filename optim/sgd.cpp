@@ -77,7 +77,9 @@ void SGD::set_learning_rate(double rate) {
   options_.learning_rate = rate;
 }
 
-void SGD::step(std::span<const Tensor> gradients) {
+void SGD::step(const TensorPerParameter& given) {
+  std::vector<Tensor> room;
+  const std::span<const Tensor> gradients = given.in_order_of(parameters_, room);
   if (gradients.size() != parameters_.size())
     throw ValueError(
         text("[SGD] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"));
