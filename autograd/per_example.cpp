@@ -54,7 +54,7 @@ std::vector<Tensor> that_add_up(const CostOfExamples& cost, std::span<const doub
                                 FunctionRef<std::vector<Tensor>()> gradient_of_batch) {
   std::vector<Tensor> averaged = rows_of(1 / static_cast<double>(cost.count));
   if (cost.count == 1) return averaged;
-  const std::optional<bool> known = is_sum(taken(cost.of_all), costs);
+  const std::optional<bool> known = is_sum(picked(cost.of_all), costs);
   if (known && !*known) return averaged;
   std::vector<Tensor> summed = rows_of(1);
   if (known) return summed;
