@@ -149,6 +149,10 @@ TEST_CASE("gradients that are zero, small or of float32 have a right jvp", "[gra
   CHECK(gradgradcheck([](const Tensor& v) { return 1e-12 * sum(exp(v)); }, x));
   CHECK(gradcheck([](const Tensor& v) { return sum(softmax(exp(v), 1) * v); },
                   cast(x, DType::float32), {.relative = 1e-2}));
+  // Of parameters of which one is not used.
+  const Parameter used(x), unused(x);
+  const ParameterRefs refs{{"used", used}, {"unused", unused}};
+  CHECK(gradgradcheck([&] { return sum(exp(used)); }, refs));
   // Of a function that differentiates another itself.
   CHECK(gradcheck(
       [](const Tensor& v) {
