@@ -49,8 +49,8 @@ struct Asked {
 Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters,
                 const Asked& asked = {});
 
-/// one_row.cpp: if the graph is a chain of layers for one example that is a vector: the graph of the
-/// same with a row in the place of the vector.
+/// one_row.cpp: if the graph is a chain of layers for one example that is a vector: the graph of
+/// the same with a row in the place of the vector.
 std::optional<Graph> with_one_row(const Tensor& loss, const Graph& graph);
 
 /// simplify.cpp: rewrites by identities until none fits, and lists them in `steps` if given.

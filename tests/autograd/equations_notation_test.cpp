@@ -188,5 +188,5 @@ TEST_CASE("equations: one example without a batch reads as the book's") {
   // No chain of layers: as it was computed.
   const Tensor skip = 0.5 * squared_norm(sigmoid(m.d(x)) + x - y);
   CHECK_FALSE(require_true(skip, {x, m.d.weight, m.d.bias, y}).example);
-  CHECK_FALSE(require_true(sum(square(m.d.bias * x)), {m.d.bias, x}).example);
+  CHECK_FALSE(require_true(sum(square(m.d.bias * x)), {x, m.d.bias}).example);
 }
