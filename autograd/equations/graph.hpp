@@ -50,8 +50,8 @@ struct Asked {
 Graph read_tape(const Tensor& loss, std::span<const ParameterRef> parameters,
                 const Asked& asked = {});
 
-/// one_row.cpp: if the graph is a chain of layers for one example that is a vector: the graph of the
-/// same with a row in the place of the vector.
+/// one_row.cpp: if the graph is a chain of layers for one example that is a vector: the graph of
+/// the same with a row in the place of the vector.
 std::optional<Graph> with_one_row(const Tensor& loss, const Graph& graph);
 
 /// functions.cpp: the operation that `apply` applies last.
