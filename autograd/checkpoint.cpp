@@ -3,8 +3,10 @@
 #include "autograd/checkpoint.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "autograd/anomaly.hpp"
 #include "autograd/catalogue.hpp"
@@ -24,7 +26,7 @@ Episode::Episode(Tape& tape)
     : tape_(tape),
       outer_(std::exchange(tape.episode_, this)),
       recorder_before_(Tape::exchange_recording(&tape)),
-      serial_before_(std::exchange(tape.serial_, unique_id())),
+      serial_before_(std::exchange(tape.serial_, live_.value())),
       nodes_(tape.memory_->nodes.size()),
       inputs_(tape.memory_->inputs.size()),
       arena_(tape.memory_->arena.place()),
@@ -68,6 +70,18 @@ bool Episode::made(const Tensor& t) const { return TensorAccess::tape(t) == tape
 
 namespace {
 
+std::size_t hash_of(const Tensor& t) {
+  const auto* const bytes = reinterpret_cast<const char*>(TensorAccess::buffer(t).data());
+  return std::hash<std::string_view>{}(
+      {bytes, static_cast<std::size_t>(t.size()) * size_of(t.dtype())});
+}
+
+std::size_t hash_of(Inputs x) {
+  std::size_t result = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) result = 31 * result + hash_of(x[i]);
+  return result;
+}
+
 struct Checkpoint {
   struct State {
     State(std::function<Tensor(Inputs)> function, std::size_t count)
@@ -76,7 +90,8 @@ struct Checkpoint {
     std::function<Tensor(Inputs)> f;
     std::size_t arguments;  // the first inputs; the others are what f uses beside them
     double flops = 0;
-    Stash output{};  // what f gave
+    Stash output{};                               // what f gave
+    std::size_t of_arguments = 0, of_output = 0;  // hashes at the first call
   };
   std::shared_ptr<State> state;
 
@@ -96,7 +111,14 @@ struct Checkpoint {
   Tensor expand(const Record& r) const {
     std::vector<const Tensor*> arguments;
     for (std::size_t i = 0; i < state->arguments; ++i) arguments.push_back(&r.input(i));
-    return state->f(Inputs(arguments.data(), arguments.size()));
+    Tensor y = state->f(Inputs(arguments.data(), arguments.size()));
+    if (y.defined() && y.shape() == r.output_shape() &&
+        hash_of(Inputs(arguments.data(), arguments.size())) == state->of_arguments &&
+        hash_of(y) != state->of_output)
+      throw TapeError(
+          "[checkpoint] the function gave other numbers than when it was first called; what it uses"
+          " must be the same in the backward pass, and what it draws come from the same key");
+    return y;
   }
   double flops(const Record&) const { return state->flops; }
   std::string equation() const { return "checkpoint({...})"; }
@@ -137,6 +159,8 @@ Tensor checkpoint_at(SourceLocation place, std::function<Tensor(Inputs)> f, Inpu
     state.f = std::move(f);
     state.flops = episode.flops();
     state.output.put(detach(y));
+    state.of_arguments = hash_of(x);
+    state.of_output = hash_of(y);
   }
   const auto is_argument = [&](const Tensor& t) {
     for (std::size_t i = 0; i < x.size(); ++i)

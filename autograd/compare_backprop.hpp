@@ -8,6 +8,7 @@
 
 #include "autograd/gradcheck.hpp"
 #include "autograd/named_tensors.hpp"
+#include "autograd/operand.hpp"
 #include "autograd/parameter.hpp"
 #include "autograd/tensor.hpp"
 #include "autograd/transforms.hpp"
@@ -53,21 +54,26 @@ std::string to_string(const BackpropComparison& report);
 /// `mine` are left out. An error is explained, where that is possible, by what has to be left out
 /// of the tape's backward pass so that it gives the same numbers: a derivative, a factor, a path.
 ///
-/// Layers are told apart by names: "hidden.weight" and "hidden.bias" belong to the layer "hidden".
+/// Layers are told apart by names: "hidden.weight" and "hidden.bias" belong to the layer "hidden",
+/// w1 and b1, or weight_1 and bias_1, to the layer "1".
 /// Throws ValueError if `mine` is empty, or has a name that is no parameter's or comes twice, and
 /// the errors of `gradient`.
 BackpropComparison compare_backprop(const NamedTensors& mine, const Tensor& loss,
                                     std::span<const ParameterRef> parameters,
-                                    const CompareOptions& options = {});
+                                    const CompareOptions& options = {},
+                                    SourceLocation place = SourceLocation::current());
 
 /// The same for the loss that `loss()` computes.
 template <TensorFunction<> F>
 BackpropComparison compare_backprop(const NamedTensors& mine, F&& loss,
                                     std::span<const ParameterRef> parameters,
-                                    const CompareOptions& options = {}) {
-  const Tape tape;
-  const Tensor value = std::invoke(loss);
-  return compare_backprop(mine, value, parameters, options);
+                                    const CompareOptions& options = {},
+                                    SourceLocation place = SourceLocation::current()) {
+  return detail::located(place, [&] {
+    const Tape tape;
+    const Tensor value = std::invoke(loss);
+    return compare_backprop(mine, value, parameters, options, place);
+  });
 }
 
 }  // namespace xg

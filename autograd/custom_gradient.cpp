@@ -8,6 +8,7 @@
 #include "autograd/op.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/samples.hpp"
+#include "autograd/random.hpp"
 #include "autograd/stash.hpp"
 #include "autograd/tape_memory.hpp"
 
@@ -58,7 +59,8 @@ struct CustomGradient {
     return rule(g, x.output, x);
   }
   Tensor vjp(std::size_t i, const Tensor& g, const Record& r) const { return vjps(g, r)[i]; }
-  // The rule is g ↦ g J, linear in g, so the adjoint of g in it is J times what comes in.
+  // The rule is g ↦ g J, linear in g, so the adjoint of g in it is J times what comes in, wherever
+  // that is taken. Not at 0, where a rule that iterates until nothing changes stops at once.
   Tensor jvp(std::size_t i, const Tensor& t, const Record& r) const {
     const Arguments x(r);
     bool zero = false;
@@ -68,7 +70,7 @@ struct CustomGradient {
           zero = !back.defined();
           return zero ? zeros_like(t) : back;
         },
-        zeros_like(x.output), t);
+        random_uniform(x.output.shape(), Key{0}, x.output.dtype(), 0.05, 0.1), t);
     return zero ? Tensor() : change;
   }
   std::string equation() const { return "custom_gradient({...})"; }

@@ -86,7 +86,8 @@ detail::CustomGradient<F, Vjp> custom_gradient(F f, Vjp vjp) {
 ///     Tensor h = on_gradient(hidden(x), [](const Tensor& g) { return clip(g, -1, 1); });
 ///
 /// The adjoint is the whole of what comes back to the tensor that this returns, not of other uses
-/// of x. Tangents (jvp) pass unchanged. f is copied, and called as long as the tape lives.
+/// of x. Tangents pass unchanged, so jvp, and a Jacobian that is computed forward, know nothing of
+/// f. f is copied, and called as long as the tape lives.
 ///
 /// Throws DTypeError unless x is floating, and in the backward pass ShapeError or DTypeError if
 /// what f gives has another shape or type than the adjoint.

@@ -42,6 +42,13 @@ void fail_undefined(std::string_view name, std::size_t input) {
       text("[", name, "] input ", input, " is undefined (default-constructed, or moved from)"));
 }
 
+void fail_other_thread(std::string_view name, std::size_t i, const Tensor& input) {
+  throw TapeError(text("[", name, "] input ", i, ", of shape ", input.shape(),
+                       ", belongs to the tape of another thread, which does not see what this one"
+                       " computes; compute it there, or take its value as a constant: detach(x), or"
+                       " NoRecording here"));
+}
+
 std::vector<Tensor> checked_vjps(std::string_view name, std::vector<Tensor> changes,
                                  const Record& record) {
   if (changes.size() != record.input_count())
@@ -201,6 +208,11 @@ void Tape::mark(Inputs wrt, std::size_t last, std::string_view caller,
     sources.push_back(find(wrt[i], caller));
     if (sources.back() <= last) marks[sources.back()] = detail::source;
   }
+  if (!sources.empty() && std::count(sources.begin(), sources.end(), absent) == std::ssize(sources))
+    throw TapeError(
+        text("[", caller,
+             "] the tape has met none of the tensors: a copy of a parameter or a module,"
+             " and a tensor that was assigned since, is not what was recorded"));
   mark(std::min(passes_from_, last + 1), marks);
 }
 

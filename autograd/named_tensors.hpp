@@ -1,10 +1,12 @@
 // Tensors that belong to parameters: gradients, tangents and the like, under the parameters' names.
 #pragma once
 
+#include <concepts>
 #include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -43,8 +45,9 @@ class NamedTensors {
   NamedTensors(std::span<const ParameterRef> parameters, std::vector<Tensor> tensors);
 
   std::size_t size() const noexcept { return tensors_.size(); }
-  const Tensor& operator[](std::size_t i) const& { return tensors_[i]; }
-  Tensor operator[](std::size_t i) && { return tensors_[i]; }
+  /// By its place. Throws ValueError if there are not as many.
+  const Tensor& operator[](std::size_t i) const&;
+  Tensor operator[](std::size_t i) && { return std::as_const(*this)[i]; }
   /// By the parameter's name, e.g. g["hidden.weight"]. Throws ValueError if there is none.
   const Tensor& operator[](std::string_view name) const&;
   Tensor operator[](std::string_view name) && { return std::as_const(*this)[name]; }
@@ -57,6 +60,45 @@ class NamedTensors {
  private:
   std::vector<std::string> names_;
   std::vector<Tensor> tensors_;
+};
+
+/// An argument of one tensor for each of a function's parameters: any tensors, in the order of the
+/// parameters, or NamedTensors, of which the names say which is whose.
+class TensorPerParameter {
+ public:
+  template <class T>
+  requires std::convertible_to<const T&, std::span<const Tensor>> TensorPerParameter(
+      const T& tensors)
+      : tensors_(tensors) {
+    if constexpr (std::is_same_v<T, NamedTensors>) named_ = &tensors;
+  }
+
+  /// In the order of the parameters, `room` being for those that have another. Throws ValueError
+  /// unless the names are those of the parameters.
+  std::span<const Tensor> in_order_of(std::span<const ParameterRef> parameters,
+                                      std::vector<Tensor>& room) const;
+
+ private:
+  std::span<const Tensor> tensors_;
+  const NamedTensors* named_ = nullptr;
+};
+
+/// A tensor for each pair of a model's parameters, such as their second derivatives:
+/// `h["0.weight"]["0.bias"]`.
+class NamedBlocks {
+ public:
+  /// Row by row.
+  NamedBlocks(std::span<const ParameterRef> parameters, std::vector<std::vector<Tensor>> rows);
+
+  std::size_t size() const noexcept { return rows_.size(); }
+  /// Those of one parameter, by its place or its name. Throw ValueError if there is none.
+  const NamedTensors& operator[](std::size_t i) const&;
+  NamedTensors operator[](std::size_t i) && { return std::as_const(*this)[i]; }
+  const NamedTensors& operator[](std::string_view name) const&;
+  NamedTensors operator[](std::string_view name) && { return std::as_const(*this)[name]; }
+
+ private:
+  std::vector<NamedTensors> rows_;
 };
 
 }  // namespace xg

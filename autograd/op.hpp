@@ -164,6 +164,7 @@ namespace detail {
 std::vector<Tensor> checked_vjps(std::string_view name, std::vector<Tensor> changes,
                                  const Record& record);
 void fail_floating(std::string_view name, Inputs inputs, std::size_t first);
+[[noreturn]] void fail_other_thread(std::string_view name, std::size_t i, const Tensor& input);
 [[noreturn]] void fail_promise(std::string_view name, const Shape& promised, const Tensor& output);
 
 using Rule = Tensor (*)(const void* op, std::size_t i, const Tensor& d, const Record& record);
@@ -268,6 +269,14 @@ inline void check_defined(std::string_view name, Inputs inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].defined()) fail_undefined(name, i);
 }
+/// Throws TapeError for an input of a tape that is alive on another thread: it does not see what is
+/// made of it here, where there is no tape, and its gradient would be wrong.
+inline void check_thread(std::string_view name, Inputs inputs) {
+  if (on_this_thread.innermost || on_this_thread.silenced > 0) return;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (const std::uint64_t tape = TensorAccess::tape(inputs[i]); tape != 0 && is_live(tape))
+      fail_other_thread(name, i, inputs[i]);
+}
 /// Throws ShapeError if `forward` did not give the shape that `shape` promised.
 inline void check_promise(std::string_view name, const Shape& promised, const Tensor& output) {
   if (!output.defined() || output.shape() != promised) fail_promise(name, promised, output);
@@ -286,6 +295,8 @@ Tensor apply(const O& op, Inputs inputs, SourceLocation place) {
     detail::check_promise(O::name, shape, output);
     if (Tape* tape = Tape::recording())
       tape->record(detail::op_table<O>, &op, inputs, output, place);
+    else
+      detail::check_thread(O::name, inputs);
     return output;
   } catch (Error& error) {
     error.add_context(place.file_name(), place.line(), O::name);

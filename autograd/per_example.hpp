@@ -70,9 +70,9 @@ std::vector<Tensor> per_example_gradient(Cost& cost, const Tensor& batch, Inputs
 
 }  // namespace detail
 
-/// What each of the m examples of a batch contributes to the gradient of cost(batch), the average
-/// of a cost over examples: for every parameter a tensor (m, *parameter's shape), row i of which is
-/// 1/m ∂C_i/∂w. The rows add up to the batch's gradient.
+/// What each of the m examples of a batch contributes to the gradient of cost(batch), which is the
+/// average of a cost over examples, or the sum: for every parameter a tensor (m, *parameter's
+/// shape), row i of which is 1/m ∂C_i/∂w, or ∂C_i/∂w. The rows add up to the batch's gradient.
 ///
 ///     auto cost = [&](const auto& b) { return nn::quadratic_cost(net(b.inputs), b.targets); };
 ///     NamedTensors g = per_example_gradient(cost, batch, net.parameters());
@@ -84,16 +84,18 @@ std::vector<Tensor> per_example_gradient(Cost& cost, const Tensor& batch, Inputs
 /// recordings show that rows stay apart (see `Rows`, op.hpp) and each parameter is used once, as
 /// the weight or bias of a layer or beside every row, one backward pass over the batch gives all
 /// gradients, and those of weights are not computed before they are read. Anything else is recorded
-/// one example after the other, each as a batch of one, on several threads at once. Results are the
-/// same bits for any number of threads. What the cost computes must not hang on values that it
-/// reads off its examples.
+/// one example after the other, each as a batch of one, on several threads at once, and their costs
+/// are compared with that of the batch. Results are the same bits for any number of threads. What
+/// the cost computes must not hang on values that it reads off its examples.
 ///
 /// Under a recording tape each example is recorded alone on this thread, so that the results can be
 /// differentiated again.
 ///
-/// Throws ValueError for an empty batch; ShapeError if the tensors of a batch disagree about the
-/// number of examples, or the cost has more than one element; DTypeError for a tensor that is not
-/// floating; TapeError if the cost does not depend on anything that is recorded.
+/// Throws ValueError for an empty batch, or a cost that is neither the average nor the sum of that
+/// of its examples alone, so that what one contributes is not known; ShapeError if the tensors of a
+/// batch disagree about the number of examples, or the cost has more than one element; DTypeError
+/// for a tensor that is not floating; TapeError if the cost does not depend on anything that is
+/// recorded.
 template <class Cost, class B>
 NamedTensors per_example_gradient(Cost&& cost, const B& batch,
                                   std::span<const ParameterRef> parameters) {

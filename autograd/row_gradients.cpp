@@ -2,13 +2,11 @@
 // example. The same operations have to be on all of them; what has as many rows as there are
 // examples on the first tape and one row on the others has a row for each example if every
 // operation so far keeps rows apart (Rows, op.hpp). Numbers that were computed off the tape are
-// compared. The cost has to be a sum of such rows' sums; the factors, such as 1/m, may differ.
+// compared. The cost has to be a sum of such rows' sums, times factors such as 1/m.
 #include "autograd/row_gradients.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <span>
 #include <utility>
 
@@ -193,45 +191,6 @@ std::optional<std::vector<Use>> uses_of(const TapeMemory& m, const std::vector<N
   return uses;
 }
 
-std::vector<Tensor> pull_back_to(const Tensor& loss, double adjoint, const TapeMemory& m,
-                                 std::span<const std::size_t> nodes) {
-  std::vector<const Tensor*> pointers;
-  for (const std::size_t n : nodes) pointers.push_back(&m.nodes[n].output);
-  std::vector<Tensor> result(nodes.size());
-  pull_back(loss, Tensor::full(loss.shape(), adjoint, loss.dtype()),
-            Inputs(pointers.data(), pointers.size()), result);
-  return result;
-}
-
-/// By what the batch's adjoint is to be multiplied for its rows to be 1/m times those of examples:
-/// 1 if its cost is an average, 1/m if it is a sum. Nothing if it is neither.
-std::optional<double> factor(const Tensor& batch, const TapeMemory& of_batch, const Tensor& one,
-                             const TapeMemory& of_one, const std::vector<NodeKind>& kinds,
-                             std::int64_t count) {
-  std::vector<std::size_t> sums;
-  for (std::size_t n = 0; n < kinds.size(); ++n)
-    if (kinds[n].kind == Kind::total &&
-        (kinds[n].rows == Rows::added || kinds[n].rows == Rows::averaged))
-      sums.push_back(n);
-  const std::vector<Tensor> a = pull_back_to(batch, 1, of_batch, sums),
-                            b = pull_back_to(one, 1, of_one, sums);
-  const double close =
-      16 * (batch.dtype() == DType::float32 ? double(std::numeric_limits<float>::epsilon())
-                                            : std::numeric_limits<double>::epsilon());
-  double result = 0;
-  for (std::size_t k = 0; k < sums.size(); ++k) {
-    if (!a[k].defined() && !b[k].defined()) continue;
-    if (!a[k].defined() || !b[k].defined()) return {};
-    const double m = static_cast<double>(count);
-    const double here = b[k].item() / (kinds[sums[k]].rows == Rows::averaged ? 1 : m) / a[k].item();
-    if (!std::isfinite(here) || here == 0) return {};
-    if (result == 0) result = std::abs(here - 1) <= close ? 1 : here;
-    if (std::abs(here - result) > close * std::abs(result)) return {};
-  }
-  if (result == 0) return {};
-  return result;
-}
-
 // Row by row the outer products of two matrices.
 Tensor outer_products(const Tensor& a, const Tensor& b) {
   const std::int64_t count = a.shape()[0], m = a.shape()[1], n = b.shape()[1];
@@ -303,14 +262,12 @@ std::optional<std::vector<Tensor>> by_rows(const CostOfExamples& cost, Inputs wr
   }
   const auto uses = uses_of(m, *kinds, sources);
   if (!uses) return {};
-  const auto by = factor(loss, m, one, TapeReader::memory(first), *kinds, cost.count),
-             again = factor(loss, m, other, TapeReader::memory(last), *kinds, cost.count);
-  if (!by || by != again) return {};
-
-  std::vector<std::size_t> users;
+  std::vector<const Tensor*> users;
   for (const Use& use : *uses)
-    if (use.found()) users.push_back(use.node);
-  const std::vector<Tensor> adjoints = pull_back_to(loss, *by, m, users);
+    if (use.found()) users.push_back(&m.nodes[use.node].output);
+  std::vector<Tensor> adjoints(users.size());
+  pull_back(loss, Tensor::full(loss.shape(), 1, loss.dtype()), Inputs(users.data(), users.size()),
+            adjoints);
   std::vector<Tensor> result;
   for (std::size_t k = 0, u = 0; k < wrt.size(); ++k) {
     const Use& use = (*uses)[k];

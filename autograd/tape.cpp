@@ -18,51 +18,44 @@ using detail::TapeMemory;
 using detail::TensorAccess;
 using detail::text;
 
-namespace {
-thread_local Tape* innermost = nullptr;  // the newest tape alive on this thread
-thread_local Tape* recorder = nullptr;   // the tape that records, if any
-}  // namespace
+using detail::on_this_thread;
 
 Tape::Tape()
     : memory_(detail::take_tape_memory()),
-      serial_(detail::unique_id()),
-      outer_(std::exchange(innermost, this)),
-      suspended_(std::exchange(recorder, this)),
+      serial_(live_.value()),
+      outer_(std::exchange(on_this_thread.innermost, this)),
+      suspended_(std::exchange(on_this_thread.recorder, this)),
       bytes_before_(detail::memory_in_use.now),
       peak_before_(std::exchange(detail::memory_in_use.peak, bytes_before_)) {
   if (DetectAnomalies::active()) anomalies_ = std::make_unique<detail::AnomalyCheck>();
 }
 
 Tape::~Tape() {
-  if (innermost != this) {  // there is no way back: the tape that is to record next is unknown
+  if (on_this_thread.innermost !=
+      this) {  // there is no way back: the tape that is to record next is unknown
     std::cerr << "[Tape] a tape ended on another thread than its own, or before one that was made "
                  "after it on its thread; let each end with its scope\n";
     std::abort();
   }
   detail::memory_in_use.peak = std::max(detail::memory_in_use.peak, peak_before_);
-  innermost = outer_;
-  recorder = suspended_;
+  on_this_thread.innermost = outer_;
+  on_this_thread.recorder = suspended_;
   detail::give_tape_memory(std::move(memory_));
 }
 
 void Tape::clear() {
   if (episode_) throw TapeError("[Tape] clear was called by a function that a checkpoint records");
-  const Tape* mine = innermost;
+  const Tape* mine = on_this_thread.innermost;
   while (mine && mine != this) mine = mine->outer_;
   if (!mine)
     throw TapeError(
         "[Tape] clear was called on another thread than the one on which the tape was made");
   memory_->clear();
   if (anomalies_) anomalies_->forget(0);
-  serial_ = detail::unique_id();
+  live_.renew();
+  serial_ = live_.value();
   growth_ = {};
 }
-
-Tape* Tape::recording() noexcept { return recorder; }
-Tape* Tape::newest() noexcept { return innermost; }
-Tape* Tape::exchange_recording(Tape* tape) noexcept { return std::exchange(recorder, tape); }
-NoRecording::NoRecording() noexcept : suspended_(std::exchange(recorder, nullptr)) {}
-NoRecording::~NoRecording() { recorder = suspended_; }
 
 // Recording ------------------------------------------------------------------------------------
 
@@ -131,7 +124,7 @@ Tape& Tape::of(const Tensor& tensor, std::string_view caller) {
   if (serial == 0)
     throw TapeError(text("[", caller, "] the tensor of shape ", tensor.shape(),
                          " was not recorded; compute it while a Tape is alive on this thread"));
-  for (Tape* tape = innermost; tape; tape = tape->outer_)
+  for (Tape* tape = on_this_thread.innermost; tape; tape = tape->outer_)
     if (tape->is_mine(serial)) return *tape;
   throw TapeError(text("[", caller, "] the tape on which the tensor of shape ", tensor.shape(),
                        " was recorded was cleared, has ended, or belongs to another thread"));

@@ -8,8 +8,10 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "autograd/live_tapes.hpp"
 #include "autograd/operand.hpp"
 #include "autograd/parameter.hpp"
 #include "autograd/tensor.hpp"
@@ -32,6 +34,14 @@ struct Dual;
 struct Backward;
 struct Forward;
 class Episode;
+
+/// The tapes of a thread.
+struct ThreadTapes {
+  Tape* innermost = nullptr;  ///< the newest that is alive
+  Tape* recorder = nullptr;   ///< the one that records, if any
+  int silenced = 0;           ///< how many NoRecording are alive
+};
+inline constinit thread_local ThreadTapes on_this_thread;
 }  // namespace detail
 
 /// The tensors that an operation is applied to, by reference.
@@ -103,7 +113,7 @@ class Tape {
                                          std::span<const ParameterRef> known) const;
 
   /// The tape that records on this thread now, or null.
-  static Tape* recording() noexcept;
+  static Tape* recording() noexcept { return detail::on_this_thread.recorder; }
 
   /// Appends an application; `output` becomes the new node. `apply` calls this, nobody else.
   void record(const detail::OpTable& table, const void* op, Inputs inputs, Tensor& output,
@@ -130,10 +140,10 @@ class Tape {
   static Tape& of(const Tensor& tensor, std::string_view caller);
   /// Whether `serial` is this tape's, or was when the episode began that it is in.
   bool is_mine(std::uint64_t serial) const noexcept;
-  /// The tape of this thread that was made last, or null.
-  static Tape* newest() noexcept;
   /// Makes `tape` the one that records on this thread; gives the one before.
-  static Tape* exchange_recording(Tape* tape) noexcept;
+  static Tape* exchange_recording(Tape* tape) noexcept {
+    return std::exchange(detail::on_this_thread.recorder, tape);
+  }
   static constexpr std::uint32_t absent = 0xffffffffu;
   /// Of the nodes from `since` on.
   double flops(std::size_t since) const;
@@ -165,7 +175,8 @@ class Tape {
   void drop_values();
 
   std::unique_ptr<detail::TapeMemory> memory_;
-  std::uint64_t serial_;
+  detail::LiveSerial live_;
+  std::uint64_t serial_;                             // that of `live_`, or of the episode
   Tape* outer_;                                      // the tape below this one on the thread
   Tape* suspended_;                                  // what was recording when this tape began
   detail::Episode* episode_ = nullptr;               // that this tape is in
@@ -185,8 +196,13 @@ class Tape {
 /// any tape.
 class NoRecording {
  public:
-  NoRecording() noexcept;
-  ~NoRecording();
+  NoRecording() noexcept : suspended_(Tape::exchange_recording(nullptr)) {
+    ++detail::on_this_thread.silenced;
+  }
+  ~NoRecording() {
+    --detail::on_this_thread.silenced;
+    Tape::exchange_recording(suspended_);
+  }
   NoRecording(const NoRecording&) = delete;
   NoRecording& operator=(const NoRecording&) = delete;
 

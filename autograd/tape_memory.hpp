@@ -265,6 +265,7 @@ class Episode {
   Tape& tape_;
   Episode* outer_;
   Tape* recorder_before_;
+  LiveSerial live_;
   std::uint64_t serial_before_;
   std::size_t nodes_, inputs_;
   Arena::Place arena_;

@@ -8,29 +8,6 @@
 
 namespace xg {
 
-NamedTensors::NamedTensors(std::initializer_list<std::pair<std::string, Tensor>> entries) {
-  for (const auto& [name, tensor] : entries) {
-    names_.push_back(name);
-    tensors_.push_back(tensor);
-  }
-}
-
-NamedTensors::NamedTensors(std::span<const ParameterRef> parameters, std::vector<Tensor> tensors)
-    : tensors_(std::move(tensors)) {
-  if (tensors_.size() != parameters.size())
-    throw ValueError(detail::text("[NamedTensors] ", tensors_.size(), " tensors for ",
-                                  parameters.size(), " parameters"));
-  for (const ParameterRef& parameter : parameters) names_.push_back(parameter.name());
-}
-
-const Tensor& NamedTensors::operator[](std::string_view name) const& {
-  const auto at = std::find(names_.begin(), names_.end(), name);
-  if (at != names_.end()) return tensors_[static_cast<std::size_t>(at - names_.begin())];
-  std::string known;
-  for (const std::string& one : names_) known += (known.empty() ? "" : ", ") + one;
-  throw ValueError(detail::text("[NamedTensors] no parameter '", name, "'; there are ", known));
-}
-
 namespace detail {
 namespace {
 
@@ -89,6 +66,30 @@ Tensor unit(const Tensor& like, std::int64_t place) {
 Shape joined(Shape a, const Shape& b) {
   for (const std::int64_t extent : b) a.push_back(extent);
   return a;
+}
+
+// The changes of `ys` when `xs` change by `tangents`.
+std::vector<Tensor> pushed_forward(std::span<const Tensor> ys, std::span<const Tensor> xs,
+                                   std::span<const Tensor> tangents) {
+  std::vector<const Tensor*> outputs;
+  for (const Tensor& y : ys)
+    if (recorded(y)) outputs.push_back(&y);
+  std::vector<Tensor> changes(outputs.size()), result;
+  push_forward(Inputs(outputs.data(), outputs.size()), Pointers(xs), Pointers(tangents), changes);
+  std::size_t next = 0;
+  for (const Tensor& y : ys) {
+    const Tensor change = recorded(y) ? changes[next++] : Tensor();
+    result.push_back(change.defined() ? change : zeros_like(y));
+  }
+  return result;
+}
+
+// A Jacobian of its columns, one for each element of x, or its rows.
+Tensor stacked(const std::vector<Tensor>& lines, const Tensor& y, const Tensor& x, bool columns) {
+  const Shape shape = joined(y.shape(), x.shape());
+  if (lines.empty() || y.size() == 0) return zeros(shape, x.dtype());
+  const Tensor whole = reshape(stack(lines), {static_cast<std::int64_t>(lines.size()), -1});
+  return reshape(columns ? transpose(whole) : whole, shape);
 }
 
 }  // namespace
@@ -167,34 +168,33 @@ std::vector<Tensor> Trace::vjp(const Tensor& y, std::span<const Tensor> xs,
 }
 
 std::vector<Tensor> Trace::jacobian(const Tensor& y, std::span<const Tensor> xs) const {
+  if (total_size(xs) <= y.size()) return jacobians({&y, 1}, xs)[0];
   const Pass pass(*this);
-  std::vector<Tensor> result;
-  if (!recorded(y) || y.size() == 0) {
-    for (const Tensor& x : xs) result.push_back(zeros(joined(y.shape(), x.shape()), x.dtype()));
-    return result;
-  }
-  const bool forward = total_size(xs) <= y.size();
-  std::vector<std::vector<Tensor>> lines(xs.size());  // columns, or rows
-  for (std::size_t k = 0; forward && k < xs.size(); ++k)
-    for (std::int64_t i = 0; i < xs[k].size(); ++i) {
-      const Tensor direction = unit(xs[k], i);
-      Tensor column = push_forward(y, Pointers({&xs[k], 1}), Pointers({&direction, 1}));
-      lines[k].push_back(column.defined() ? column : zeros_like(y));
-    }
-  for (std::int64_t i = 0; !forward && i < y.size(); ++i) {
-    std::vector<Tensor> rows(xs.size());
-    pull_back(y, unit(y, i), Pointers(xs), rows, "jacobian");
+  std::vector<std::vector<Tensor>> rows(xs.size());
+  for (std::int64_t i = 0; i < y.size(); ++i) {
+    std::vector<Tensor> row(xs.size());
+    if (recorded(y)) pull_back(y, unit(y, i), Pointers(xs), row, "jacobian");
     for (std::size_t k = 0; k < xs.size(); ++k)
-      lines[k].push_back(rows[k].defined() ? rows[k] : zeros_like(xs[k]));
+      rows[k].push_back(row[k].defined() ? row[k] : zeros_like(xs[k]));
   }
-  for (std::size_t k = 0; k < xs.size(); ++k) {
-    const Shape shape = joined(y.shape(), xs[k].shape());
-    if (lines[k].empty()) {
-      result.push_back(zeros(shape, xs[k].dtype()));
-      continue;
+  std::vector<Tensor> result;
+  for (std::size_t k = 0; k < xs.size(); ++k) result.push_back(stacked(rows[k], y, xs[k], false));
+  return result;
+}
+
+std::vector<std::vector<Tensor>> Trace::jacobians(std::span<const Tensor> ys,
+                                                  std::span<const Tensor> xs) const {
+  const Pass pass(*this);
+  std::vector<std::vector<Tensor>> result(ys.size());
+  for (const Tensor& x : xs) {
+    std::vector<std::vector<Tensor>> columns(ys.size());
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      const Tensor direction = unit(x, i);
+      const std::vector<Tensor> changes = pushed_forward(ys, {&x, 1}, {&direction, 1});
+      for (std::size_t k = 0; k < ys.size(); ++k) columns[k].push_back(changes[k]);
     }
-    const Tensor whole = reshape(stack(lines[k]), {static_cast<std::int64_t>(lines[k].size()), -1});
-    result.push_back(reshape(forward ? transpose(whole) : whole, shape));
+    for (std::size_t k = 0; k < ys.size(); ++k)
+      result[k].push_back(stacked(columns[k], ys[k], x, true));
   }
   return result;
 }
@@ -219,20 +219,12 @@ void Trace::go_forward(std::string_view caller, std::span<const Tensor> xs,
 std::vector<Tensor> Trace::jvp(std::span<const Tensor> ys, std::span<const Tensor> xs,
                                std::span<const Tensor> tangents) const {
   const Pass pass(*this);
-  std::vector<Tensor> result(ys.size());
-  if (own_) {
-    for (std::size_t k = 0; k < ys.size(); ++k) result[k] = own_->tangent(ys[k]);
-  } else {
-    std::vector<const Tensor*> outputs;
-    for (const Tensor& y : ys)
-      if (recorded(y)) outputs.push_back(&y);
-    std::vector<Tensor> changes(outputs.size());
-    push_forward(Inputs(outputs.data(), outputs.size()), Pointers(xs), Pointers(tangents), changes);
-    for (std::size_t k = 0, next = 0; k < ys.size(); ++k)
-      if (recorded(ys[k])) result[k] = std::move(changes[next++]);
+  if (!own_) return pushed_forward(ys, xs, tangents);
+  std::vector<Tensor> result;
+  for (const Tensor& y : ys) {
+    const Tensor change = own_->tangent(y);
+    result.push_back(change.defined() ? change : zeros_like(y));
   }
-  for (std::size_t k = 0; k < ys.size(); ++k)
-    if (!result[k].defined()) result[k] = zeros_like(ys[k]);
   return result;
 }
 
@@ -265,12 +257,12 @@ std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint) {
   return trace.vjp(y, x, adjoint);
 }
 
-std::vector<Tensor> jacobian(const Call& call, std::string_view caller) {
-  require_floating_arguments(caller, call.x);
+std::vector<Tensor> jacobian(const Call& call) {
+  require_floating_arguments("jacobian", call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
   const Tensor y = call.f(x);
-  require_floating_result(caller, y);
+  require_floating_result("jacobian", y);
   return trace.jacobian(y, x);
 }
 
@@ -285,27 +277,42 @@ std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents,
   return trace.jvp(g, x, tangents);
 }
 
-Tensor hessian(const Call& call) {
-  const auto gradient = [&](std::span<const Tensor> x) -> Tensor {
-    return value_and_gradient({call.f, x}, "hessian").derivatives[0];
+std::vector<std::vector<Tensor>> hessian(const Call& call) {
+  require_floating_arguments("hessian", call.x);
+  const auto is_finite = [](const Tensor& x) {
+    return visit_floating(x.dtype(),
+                          [&]<class T>(T) { return kernels::all_finite(x.size(), x.data<T>()); });
   };
-  const Tensor& x = call.x[0];
   const bool nested = Tape::recording();
-  if (nested || !DetectAnomalies::active() || x.size() == 0) {
-    const Tensor result = jacobian({gradient, call.x}, "hessian")[0];  // forward: it is square
-    if (nested || visit_floating(result.dtype(), [&]<class T>(T) {
-          return kernels::all_finite(result.size(), result.data<T>());
+  if (nested || !DetectAnomalies::active()) {
+    const Trace trace;
+    const std::vector<Tensor> x = variables(trace, call);
+    const std::vector<Tensor> g =
+        value_and_gradient({call.f, x, call.of_parameters}, "hessian").derivatives;
+    std::vector<std::vector<Tensor>> rows = trace.jacobians(g, x);
+    if (nested || std::all_of(rows.begin(), rows.end(), [&](const auto& row) {
+          return std::all_of(row.begin(), row.end(), is_finite);
         }))
-      return result;
+      return rows;
   }
   // What is 0 because nobody asks for it meets, on a recorded gradient, its infinite derivative; a
   // tape in forward mode sees both at once.
-  std::vector<Tensor> columns;
-  for (std::int64_t i = 0; i < x.size(); ++i) {
-    const Tensor direction = unit(x, i);
-    columns.push_back(hvp(call, {&direction, 1}, "hessian")[0]);
+  std::vector<Tensor> tangents;
+  for (const Tensor& x : call.x) tangents.push_back(zeros_like(x));
+  std::vector<std::vector<Tensor>> rows(call.x.size());
+  for (std::size_t i = 0; i < call.x.size(); ++i) {
+    const Tensor& x = call.x[i];
+    std::vector<std::vector<Tensor>> columns(call.x.size());
+    for (std::int64_t place = 0; place < x.size(); ++place) {
+      tangents[i] = unit(x, place);
+      const std::vector<Tensor> changes = hvp(call, tangents, "hessian");
+      for (std::size_t k = 0; k < changes.size(); ++k) columns[k].push_back(changes[k]);
+    }
+    tangents[i] = zeros_like(x);
+    for (std::size_t k = 0; k < columns.size(); ++k)
+      rows[k].push_back(stacked(columns[k], call.x[k], x, true));
   }
-  return reshape(stack(columns), joined(x.shape(), x.shape()));
+  return rows;
 }
 
 }  // namespace detail

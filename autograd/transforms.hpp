@@ -57,6 +57,9 @@ class Trace {
                                std::string_view caller = "gradient") const;
   std::vector<Tensor> vjp(const Tensor& y, std::span<const Tensor> xs, const Tensor& adjoint) const;
   std::vector<Tensor> jacobian(const Tensor& y, std::span<const Tensor> xs) const;
+  /// Of each y with respect to each x, forward.
+  std::vector<std::vector<Tensor>> jacobians(std::span<const Tensor> ys,
+                                             std::span<const Tensor> xs) const;
   /// Before the call, if it is `jvp` that will be asked, and of what. A tape of its own then
   /// computes tangents with the values, and keeps no values.
   void go_forward(std::string_view caller, std::span<const Tensor> xs,
@@ -88,10 +91,10 @@ struct ValueAndDerivatives {
 ValueAndDerivatives value_and_gradient(const Call& call, std::string_view caller = "gradient");
 ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tangents);
 std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint);
-std::vector<Tensor> jacobian(const Call& call, std::string_view caller = "jacobian");
+std::vector<Tensor> jacobian(const Call& call);
 std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents,
                         std::string_view caller = "hvp");
-Tensor hessian(const Call& call);
+std::vector<std::vector<Tensor>> hessian(const Call& call);
 
 /// body(the call of a function of n tensors). What it throws is said to be at `place`.
 template <std::size_t n, class F, class Body>
@@ -178,6 +181,18 @@ ValueAndGradient value_and_gradient(F&& f, Operand x) {
     return ValueAndGradient{std::move(value), std::move(derivatives[0])};
   });
 }
+/// `auto [value, gradients] = value_and_gradient(f, x, y);`, of which the gradients are an array.
+template <class F, std::convertible_to<const Tensor&>... X>
+requires FunctionOfSeveral<F, 1 + sizeof...(X)>
+auto value_and_gradient(F&& f, Operand x, const X&... more) {
+  constexpr std::size_t n = 1 + sizeof...(X);
+  const Tensor xs[n] = {x, more...};
+  return detail::call_of(
+      f, std::span<const Tensor, n>(xs), x.place(), [](const detail::Call& call) {
+        auto [value, derivatives] = detail::value_and_gradient(call);
+        return std::pair(std::move(value), detail::array_of<n>(std::move(derivatives)));
+      });
+}
 template <TensorFunction<> F>
 ValueAndGradients value_and_gradient(F&& f, std::span<const ParameterRef> parameters,
                                      SourceLocation place = SourceLocation::current()) {
@@ -206,13 +221,14 @@ value_and_jvp(F&& f, const Tensor (&x)[n], const Tensor (&tangents)[n],
     return ValueAndTangent{std::move(value), std::move(derivatives[0])};
   });
 }
-/// The tangents are those of the parameters, in their order.
+/// The tangents are those of the parameters: under their names, or in their order.
 template <TensorFunction<> F>
 ValueAndTangent value_and_jvp(F&& f, std::span<const ParameterRef> parameters,
-                              std::span<const Tensor> tangents,
+                              const TensorPerParameter& tangents,
                               SourceLocation place = SourceLocation::current()) {
   return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
-    auto [value, derivatives] = detail::value_and_jvp(call, tangents);
+    std::vector<Tensor> room;
+    auto [value, derivatives] = detail::value_and_jvp(call, tangents.in_order_of(parameters, room));
     return ValueAndTangent{std::move(value), std::move(derivatives[0])};
   });
 }
@@ -229,7 +245,7 @@ requires FunctionOfSeveral<F, n> Tensor jvp(F&& f, const Tensor (&x)[n],
   return value_and_jvp(f, x, tangents, place).tangent;
 }
 template <TensorFunction<> F>
-Tensor jvp(F&& f, std::span<const ParameterRef> parameters, std::span<const Tensor> tangents,
+Tensor jvp(F&& f, std::span<const ParameterRef> parameters, const TensorPerParameter& tangents,
            SourceLocation place = SourceLocation::current()) {
   return value_and_jvp(f, parameters, tangents, place).tangent;
 }
@@ -284,7 +300,31 @@ NamedTensors jacobian(F&& f, std::span<const ParameterRef> parameters,
 /// The second derivatives of the scalar f(x): shape x.shape + x.shape. Forward over reverse.
 template <TensorFunction<Tensor> F>
 Tensor hessian(F&& f, Operand x) {
-  return detail::call_of(f, x, [](const detail::Call& call) { return detail::hessian(call); });
+  return detail::call_of(f, x,
+                         [](const detail::Call& call) { return detail::hessian(call)[0][0]; });
+}
+/// With respect to several tensors: `h = hessian(f, x, y)`, of which h[0][1] has the shape of x +
+/// that of y.
+template <class F, std::convertible_to<const Tensor&>... X>
+requires FunctionOfSeveral<F, 1 + sizeof...(X)>
+auto hessian(F&& f, Operand x, const X&... more) {
+  constexpr std::size_t n = 1 + sizeof...(X);
+  const Tensor xs[n] = {x, more...};
+  return detail::call_of(f, std::span<const Tensor, n>(xs), x.place(),
+                         [](const detail::Call& call) {
+                           std::array<std::array<Tensor, n>, n> result;
+                           std::vector<std::vector<Tensor>> rows = detail::hessian(call);
+                           for (std::size_t i = 0; i < n; ++i)
+                             result[i] = detail::array_of<n>(std::move(rows[i]));
+                           return result;
+                         });
+}
+template <TensorFunction<> F>
+NamedBlocks hessian(F&& f, std::span<const ParameterRef> parameters,
+                    SourceLocation place = SourceLocation::current()) {
+  return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
+    return NamedBlocks(parameters, detail::hessian(call));
+  });
 }
 
 /// The Hessian of the scalar f(x) times `tangent`, of the shape of x: the change of the gradient
@@ -305,10 +345,12 @@ requires FunctionOfSeveral<F, n> std::array<Tensor, n> hvp(
   });
 }
 template <TensorFunction<> F>
-NamedTensors hvp(F&& f, std::span<const ParameterRef> parameters, std::span<const Tensor> tangents,
+NamedTensors hvp(F&& f, std::span<const ParameterRef> parameters,
+                 const TensorPerParameter& tangents,
                  SourceLocation place = SourceLocation::current()) {
   return detail::call_of(f, parameters, place, [&](const detail::Call& call) {
-    return NamedTensors(parameters, detail::hvp(call, tangents));
+    std::vector<Tensor> room;
+    return NamedTensors(parameters, detail::hvp(call, tangents.in_order_of(parameters, room)));
   });
 }
 

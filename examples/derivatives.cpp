@@ -38,6 +38,8 @@ int main() {
   const auto [da, db] = gradient(area, x, t);
   const Tensor change = jvp(area, {x, t}, {t, x});
   const auto [ha, hb] = hvp(area, {x, t}, {t, x});
+  const auto blocks = hessian(area, x, t);  // blocks[0][1]: (3, 3), first by x, then by t
+  std::cout << "mixed derivatives\n" << blocks[0][1] << '\n';
   std::cout << "gradients " << da << " and " << db << "\nchange " << change.item() << "\nhvp " << ha
             << " and " << hb << '\n';
 
@@ -65,6 +67,9 @@ int main() {
     a += squared_norm(gradients[i]).item();
     b += sum(gradients[i] * bend[i]).item();
   }
+  const NamedBlocks curvatures = hessian(cost, net.parameters());
+  std::cout << curvatures["output.weight"]["output.bias"].shape() << '\n';  // (1, 4, 1)
+
   const auto parameters = net.parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i)
     parameters[i].add_scaled(-a / b, gradients[i]);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "autograd/function_ref.hpp"
+#include "autograd/named_tensors.hpp"
 #include "autograd/parameter.hpp"
 #include "autograd/sliceable.hpp"
 #include "autograd/tensor.hpp"
@@ -36,10 +37,10 @@ class SGD {
   SGD& operator=(SGD&&) noexcept;
   ~SGD();
 
-  /// One step along gradients of the caller's, in the order of the parameters. Throws ValueError
-  /// if there are more or fewer of them, ShapeError or DTypeError if one does not fit; then no
-  /// parameter has changed.
-  void step(std::span<const Tensor> gradients, SourceLocation place = SourceLocation::current());
+  /// One step along gradients of the caller's, under the parameters' names or in their order.
+  /// Throws ValueError if there are more or fewer of them or others, ShapeError or DTypeError if
+  /// one does not fit; then no parameter has changed.
+  void step(const TensorPerParameter& gradients, SourceLocation place = SourceLocation::current());
 
   /// One step on a batch: `cost(batch)` is the average of a cost over the examples. Gives that
   /// average before the step.

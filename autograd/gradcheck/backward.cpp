@@ -19,7 +19,15 @@ using detail::TapeReader;
 using detail::text;
 
 std::string layer_of(const std::string& parameter) {
-  return parameter.substr(0, parameter.rfind('.'));
+  const auto point = parameter.rfind('.');
+  if (point != std::string::npos) return parameter.substr(0, point);
+  for (const std::string_view kind : {"weight", "bias", "w", "b", "W", "B"}) {
+    if (!parameter.starts_with(kind)) continue;
+    const std::string rest = parameter.substr(kind.size());
+    if (rest.size() > 1 && rest[0] == '_') return rest.substr(1);
+    if (!rest.empty() && rest.find_first_not_of("0123456789") == std::string::npos) return rest;
+  }
+  return parameter;
 }
 
 Backward::Backward(const Tensor& loss, std::span<const ParameterRef> parameters)

@@ -53,7 +53,7 @@ class Backward {
   std::vector<char> bent_;          // an elementwise function stands between it and that
 };
 
-/// "hidden" of "hidden.weight"; a name without a point is its own layer.
+/// "hidden" of "hidden.weight" and "w_hidden", "1" of "w1"; otherwise the name itself.
 std::string layer_of(const std::string& parameter);
 
 }  // namespace xg::check

@@ -124,7 +124,17 @@ class Backprop {
     }
     if (worst > 0) r.relative_error = worst / std::max(largest(b), floor_);
     r.passed = agree(a, b);
-    if (!r.passed) r.verdict = Verdict::wrong;
+    if (r.passed) return r;
+    r.verdict = Verdict::wrong;
+    if (!std::isfinite(r.mine) || !std::isfinite(r.tape)) {
+      r.verdict = Verdict::not_finite;
+      r.explanation =
+          text(std::isfinite(r.tape) ? "your gradient" : "the tape's gradient", " is ",
+               number_text(std::isfinite(r.tape) ? r.mine : r.tape), " at ", r.index,
+               std::isfinite(r.tape) ? ": look for a division by 0, 0 · inf, or a logarithm or root"
+                                       " of what is not positive"
+                                     : ": DetectAnomalies names the operation that makes it so");
+    }
     return r;
   }
 
@@ -176,6 +186,7 @@ class Backprop {
   Context words() const {
     Context context{"your gradient", "the tape's"};
     context.fit = fit_;
+    context.has_powers = false;  // of layers a number is a mean sooner than a power
     const Tape& tape = detail::TapeReader::of(loss_, "compare_backprop");
     const detail::TapeMemory& m = detail::TapeReader::memory(tape);
     for (std::size_t n = 0; n < m.nodes.size(); ++n)
@@ -188,7 +199,7 @@ class Backprop {
 
   std::string with_factor(const Mistake& mistake, double c, const Context& context) const {
     if (std::abs(c - 1) <= fit_) return mistake.words;
-    return text(mistake.words, "\n  and with that, ", describe_constant(c, context).explanation);
+    return text(mistake.words, "\n  and with that, ", describe_constant(c, context).words());
   }
 
   void explain_all(const Backward& backward, const std::vector<std::size_t>& order,
@@ -202,7 +213,7 @@ class Backprop {
     const auto constant = all_comparable ? multiple : std::nullopt;
     const auto by_constant = [&](const Finding& finding) {
       report.verdict = finding.verdict;
-      report.explanation = finding.explanation;
+      report.explanation = finding.words();
       for (auto& row : report.rows)
         if (!row.passed) {
           row.verdict = finding.verdict;
@@ -210,10 +221,12 @@ class Backprop {
         }
     };
     if (constant)
-      if (const Finding finding = describe_constant(*constant, context); finding.has_reason)
+      if (const Finding finding = describe_constant(*constant, context);
+          finding.verdict == Verdict::wrong_sign || !finding.guess.empty())
         return by_constant(finding);
     for (std::size_t i = 0; i < order.size(); ++i)
-      if (!report.rows[i].passed && comparable(order[i])) alone(order[i], context, report.rows[i]);
+      if (report.rows[i].verdict == Verdict::wrong && comparable(order[i]))
+        alone(order[i], context, report.rows[i]);
     // One mistake that explains all; without a further factor if possible.
     std::optional<std::pair<Mistake, double>> found;
     std::vector<std::optional<Mistake>> of_row(order.size());
@@ -267,7 +280,7 @@ class Backprop {
     } else if (const auto c = factor(tape_, k)) {
       Finding finding = describe_constant(*c, context);
       r.verdict = finding.verdict;
-      r.explanation = std::move(finding.explanation);
+      r.explanation = finding.words();
     } else if (b.rank() == 2 && b.shape()[0] == b.shape()[1] && agree(transpose(a), b)) {
       r.verdict = Verdict::transposed;
       r.explanation = "it is the transpose of the right gradient";
@@ -277,23 +290,30 @@ class Backprop {
   /// In the first layer that parts: a bias shows δ itself (BP3), a weight δ aᵀ (BP4).
   std::string hint(const BackpropComparison& report) const {
     bool bias_right = false, bias_wrong = false, weight_wrong = false, first = true;
+    bool explained = true, more_wrong = false;
     for (const auto& row : report.rows) {
       if (!row.given) continue;
       if (layer_of(row.name) == report.layer) {
+        explained = explained && (row.passed || !row.explanation.empty());
         bias_right |= row.shape.size() == 1 && row.passed;
         bias_wrong |= row.shape.size() == 1 && !row.passed;
         weight_wrong |= row.shape.size() == 2 && !row.passed;
       } else if (!bias_wrong && !weight_wrong) {
         first = false;
+      } else {
+        more_wrong = more_wrong || (!row.passed && row.explanation.empty());
       }
     }
     if (bias_right && weight_wrong)
       return "the error δ of this layer is right, as its bias shows (BP3); look at BP4,"
              " ∂C/∂w^l = δ^l (a^(l-1))ᵀ";
-    if (bias_wrong && weight_wrong)
+    if (bias_wrong && weight_wrong && !explained)
       return first ? "look at the error of this layer, δ^L (BP1)"
                    : "all layers behind it are right; look at the step to the error δ^l of this one"
                      " (BP2)";
+    if (explained && more_wrong)
+      return "the errors of the layers before this one are computed from its own; correct that,"
+             " and look again";
     return "";
   }
 
@@ -309,9 +329,11 @@ class Backprop {
 
 BackpropComparison compare_backprop(const NamedTensors& mine, const Tensor& loss,
                                     std::span<const ParameterRef> parameters,
-                                    const CompareOptions& options) {
-  const NoRecording scope;
-  return check::Backprop(mine, loss, parameters, options).run();
+                                    const CompareOptions& options, SourceLocation place) {
+  return detail::located(place, [&] {
+    const NoRecording scope;
+    return check::Backprop(mine, loss, parameters, options).run();
+  });
 }
 
 std::ostream& operator<<(std::ostream& stream, const BackpropComparison& report) {
@@ -322,7 +344,8 @@ std::ostream& operator<<(std::ostream& stream, const BackpropComparison& report)
     name_width = std::max(name_width, row.name.size());
     shape_width = std::max(shape_width, text(row.shape).size());
   }
-  for (const auto& row : report.rows) {
+  for (std::size_t i = 0; i < report.rows.size(); ++i) {
+    const auto& row = report.rows[i];
     stream << "\n  " << std::left << std::setw(static_cast<int>(name_width + 2)) << row.name
            << std::setw(static_cast<int>(shape_width + 2)) << text(row.shape);
     if (!row.given)
@@ -332,14 +355,16 @@ std::ostream& operator<<(std::ostream& stream, const BackpropComparison& report)
     else if (row.mine == 0 && row.tape == 0)
       stream << "WRONG";
     else
-      stream << text(std::setprecision(6), "WRONG   at ", row.index, " by hand ", row.mine,
-                     ", by tape ", row.tape);
-    if (!row.explanation.empty()) stream << "\n    " << row.explanation;
+      stream << text(std::setprecision(6), "WRONG   at ", row.index, " by hand ",
+                     check::number_text(row.mine), ", by tape ", check::number_text(row.tape));
+    // What holds for several rows stands below the last of them.
+    if (i + 1 == report.rows.size() || report.rows[i + 1].explanation != row.explanation)
+      stream << check::wrapped(row.explanation, 4);
   }
   if (report.passed) return stream;
   if (!report.explanation.empty())
-    stream << "\n" << report.verdict << ":\n  " << report.explanation;
-  if (!report.hint.empty()) stream << "\nhint: " << report.hint;
+    stream << "\n" << report.verdict << ':' << check::wrapped(report.explanation, 2);
+  if (!report.hint.empty()) stream << check::wrapped("hint: " + report.hint, 0);
   return stream;
 }
 

@@ -1,5 +1,6 @@
 // From differing numbers to a verdict in words.
 #include <algorithm>
+#include <iomanip>
 #include <set>
 
 #include "autograd/gradcheck/check.hpp"
@@ -30,7 +31,11 @@ std::pair<int, int> ratio_of(double c, int limit, double fit) {
 
 }  // namespace
 
-std::string number_text(double c, double fit) {
+std::string number_text(double value, int digits) {
+  return std::isnan(value) ? "nan" : text(std::setprecision(digits), value);
+}
+
+std::string ratio_text(double c, double fit) {
   const auto [p, q] = ratio_of(std::abs(c), 2000, fit);
   if (q == 0) return text(c);
   return q == 1 ? text(c < 0 ? "-" : "", p) : text(c < 0 ? "-" : "", p, '/', q);
@@ -56,7 +61,7 @@ std::optional<double> constant_factor(std::span<const double> mine, std::span<co
 Finding describe_constant(double c, const Context& context) {
   const double r = std::abs(c);
   if (near(c, -1, context.fit))
-    return {Verdict::wrong_sign, text(context.mine, " has the wrong sign"), true};
+    return {Verdict::wrong_sign, text(context.mine, " has the wrong sign")};
   const auto is = [&](double value) { return near(r, value, context.fit); };
   std::vector<std::string> reasons;
   if (is(2)) reasons.push_back("it is the ½ of a cost such as ½‖a − y‖²");
@@ -68,7 +73,7 @@ Finding describe_constant(double c, const Context& context) {
     const std::string m_is = text("m = ", extent, " is ", whose);
     if (is(m))
       reasons.push_back(text("it is the 1/m of a mean over m examples: ", m_is));
-    else if (is(1 / m))
+    else if (is(1 / m) && !context.elementwise)
       reasons.push_back(
           text("it undoes a 1/m, of a mean taken where a sum is meant or taken twice: ", m_is));
     else if (is(2 * m))
@@ -79,13 +84,18 @@ Finding describe_constant(double c, const Context& context) {
       try_extent(shape[axis], text("the extent of axis ", axis, " of ", what, ' ', shape));
   for (const auto& [what, shape] : context.shapes)
     try_extent(element_count(shape), text("the number of elements of ", what, ' ', shape));
-  std::string words =
-      text(context.mine, " is ", number_text(c, context.fit), " times ", context.truth, ": ");
-  words += text(c < 0 ? "the sign is wrong, and " : "", "a factor ",
-                number_text(1 / r, context.fit), " is missing");
+  const char* const powers[] = {"u²", "u³", "u⁴", "u⁵", "u⁶", "u⁷", "u⁸", "u⁹"};
+  for (int n = 3; n <= 9 && context.has_powers; ++n)
+    if (is(1. / n))
+      reasons.push_back(
+          text("it is the ", n, " of d(", powers[n - 2], ") = ", n, powers[n - 3], " du"));
+  Finding result{Verdict::constant_factor,
+                 text(context.mine, " is ", ratio_text(c, context.fit), " times ", context.truth,
+                      ": ", c < 0 ? "the sign is wrong, and " : "", "a factor ",
+                      ratio_text(1 / r, context.fit), " is missing")};
   for (std::size_t i = 0; i < reasons.size(); ++i)
-    words += text(i == 0 ? ". Likely " : ", or ", reasons[i]);
-  return {Verdict::constant_factor, words, !reasons.empty()};
+    result.guess += text(i == 0 ? ". Likely " : ", or ", reasons[i]);
+  return result;
 }
 
 namespace {
@@ -123,6 +133,10 @@ std::optional<Finding> missing_factor(const Comparison& c, const Shape& shape,
   for (const Factor& factor : context.factors) {
     if (!broadcasts_to(factor.value.shape(), shape)) continue;
     const std::vector<double> t = at_places(factor.value, shape, c.places);
+    // A tensor of zeros or of ones explains nothing.
+    if (std::all_of(t.begin(), t.end(), [&](double v) { return std::abs(v) <= context.fit; }) ||
+        std::all_of(t.begin(), t.end(), [&](double v) { return near(v, 1, context.fit); }))
+      continue;
     if (is_product(c.numeric, c.analytic, t, context.fit))
       return Finding{Verdict::missing_factor,
                      text("a factor is missing in ", context.mine, ": ", factor.name)};
@@ -136,6 +150,32 @@ std::optional<Finding> missing_factor(const Comparison& c, const Shape& shape,
 std::string elements_text(std::size_t some, std::size_t all) {
   if (some == all) return all == 1 ? "its element" : text("all ", all, " elements");
   return text(some, " of ", all, " elements");
+}
+
+/// Of `failed` elements that all sit on a kink.
+Finding at_kinks(const Comparison& c, const std::vector<std::size_t>& failed, const Shape& shape,
+                 const Context& context) {
+  const auto is_between = [&](std::size_t i) {
+    const auto [low, high] = std::minmax(c.kinks[i]->left, c.kinks[i]->right);
+    const double slack = 1e-3 * (high - low);
+    return c.analytic[i] >= low - slack && c.analytic[i] <= high + slack;
+  };
+  const auto outside = std::find_if_not(failed.begin(), failed.end(), is_between);
+  const bool excused = outside == failed.end();
+  const std::size_t shown = excused ? failed[0] : *outside;
+  std::string words =
+      text("the function has a kink where element ", unravel_index(c.places[shown], shape),
+           " is: its slope is ", number_text(c.kinks[shown]->left), " on the left and ",
+           number_text(c.kinks[shown]->right), " on the right, and ", context.mine, " says ",
+           number_text(c.analytic[shown]), excused ? "" : ", which is neither of them nor between");
+  std::size_t others = 0;
+  for (const std::size_t i : failed) {
+    if (i == shown || ++others > 4) continue;
+    words += text(others == 1 ? "; it has one at " : ", ", unravel_index(c.places[i], shape));
+  }
+  if (others > 4) words += text(" and ", others - 4, " more");
+  if (failed.size() < c.places.size()) words += ". Everywhere else it is right";
+  return {Verdict::kink, words, "", excused};
 }
 
 }  // namespace
@@ -154,32 +194,26 @@ Finding explain(const Comparison& c, const Shape& shape, const Context& context)
   for (const std::size_t i : failed) {
     const bool mine = std::isfinite(c.analytic[i]), truth = std::isfinite(c.numeric[i]);
     if (mine && truth) continue;
-    return {Verdict::not_finite,
-            text("at ", unravel_index(c.places[i], shape), ' ', context.mine, " is ", c.analytic[i],
-                 truth || mine ? " and " : ", and so are ", context.truth,
-                 truth || mine ? text(" give ", c.numeric[i]) : std::string())};
+    return {Verdict::not_finite, text("at ", unravel_index(c.places[i], shape), ' ', context.mine,
+                                      " is ", number_text(c.analytic[i]), " and ", context.truth,
+                                      " give ", number_text(c.numeric[i]))};
   }
 
   const double scale = std::max(largest(c.analytic), largest(c.numeric));
-  if (all_failed([&](std::size_t i) {
-        if (!c.kinks[i]) return false;
-        const auto [low, high] = std::minmax(c.kinks[i]->left, c.kinks[i]->right);
-        const double slack = 1e-3 * (high - low);
-        return c.analytic[i] >= low - slack && c.analytic[i] <= high + slack;
-      })) {
-    const Kink& kink = *c.kinks[failed[0]];
-    std::string words =
-        text("the function has a kink where element ", unravel_index(c.places[failed[0]], shape),
-             " is: its slope is ", kink.left, " on the left and ", kink.right,
-             " on the right, and ", context.mine, " says ", c.analytic[failed[0]]);
-    if (failed.size() > 1) {
-      words += "; as at";
-      for (std::size_t i = 1; i < std::min<std::size_t>(failed.size(), 5); ++i)
-        words += text(i > 1 ? ", " : " ", unravel_index(c.places[failed[i]], shape));
-      if (failed.size() > 5) words += text(" and ", failed.size() - 5, " more");
-    }
-    return {Verdict::kink, words + ". Everywhere else it is right"};
-  }
+  const double size = largest(c.analytic);
+  bool changes = false;
+  for (std::size_t i = 0; i < n; ++i)
+    changes = changes || c.kinks[i] || c.uncertainty[i] > 1e-6 * size ||
+              std::abs(c.numeric[i]) > 1e-9 * size + 10 * c.uncertainty[i];
+  if (!changes)
+    return {
+        Verdict::no_change,
+        text(context.function, " does not change at all with this input, and yet ", context.mine,
+             " is not zero. If that is meant, as in a straight-through estimator, differences"
+             " cannot check it")};
+
+  if (all_failed([&](std::size_t i) { return c.kinks[i].has_value(); }))
+    return at_kinks(c, failed, shape, context);
 
   if (!context.float32.empty() && all_failed([&](std::size_t i) {
         return std::abs(c.analytic[i] - c.numeric[i]) <= 30 * c.uncertainty[i] + 1e-4 * scale;
@@ -198,7 +232,7 @@ Finding explain(const Comparison& c, const Shape& shape, const Context& context)
              ", which is no better than the error: the function jumps, oscillates within a step,"
              " or is rounded too much here (a small change of a large number)")};
 
-  if (largest(c.analytic) == 0)
+  if (size == 0)
     return {Verdict::no_gradient,
             text(context.mine,
                  " is zero although the function changes: what depends on this input"
@@ -214,11 +248,14 @@ Finding explain(const Comparison& c, const Shape& shape, const Context& context)
       part->analytic.push_back(c.analytic[i]);
       part->numeric.push_back(c.numeric[i]);
     }
-  if (const auto factor = constant_factor(smooth.analytic, smooth.numeric, context.fit))
-    return describe_constant(*factor, context);
+  const auto factor_of = [&](const Comparison& part) {
+    const auto factor = constant_factor(part.analytic, part.numeric, context.fit);
+    return factor && !near(*factor, 1, context.fit) ? factor : std::nullopt;
+  };
+  if (const auto factor = factor_of(smooth)) return describe_constant(*factor, context);
   if (auto finding = missing_factor(smooth, shape, context)) return *finding;
   if (wrong.places.size() > 1 && wrong.places.size() < n) {
-    if (const auto factor = constant_factor(wrong.analytic, wrong.numeric, context.fit)) {
+    if (const auto factor = factor_of(wrong)) {
       Finding finding = describe_constant(*factor, context);
       finding.explanation = text("in ", how_many, ' ', finding.explanation);
       return finding;

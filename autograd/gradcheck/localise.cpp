@@ -196,29 +196,29 @@ std::vector<Factor> Walk::factors_of(const Step& step, const Tensors& x, const T
   return result;
 }
 
-std::optional<GradCheck::Operation> Walk::first_wrong(const GradCheckOptions& options,
-                                                      bool second) {
+std::optional<GradCheck::Operation> Walk::first_wrong(const GradCheckOptions& options, bool second,
+                                                      Rule rule) {
   std::optional<GradCheck::Operation> at_kink;
   untried_.clear();
   for (const Step& step : steps_) {
     if (!step.relevant) continue;
-    auto found = check(step, options, second);
+    auto found = check(step, options, second, rule);
     if (!found) continue;
-    if (found->input.verdict != Verdict::kink) return found;
+    if (!found->input.passed) return found;
     if (!at_kink) at_kink = std::move(found);
   }
   return at_kink;
 }
 
 std::optional<GradCheck::Operation> Walk::check(const Step& step, const GradCheckOptions& options,
-                                                bool second) {
+                                                bool second, Rule rule) {
   const NoRecording scope;
   const Tensors x = inputs_of(step);
   const auto not_all = [&] {
     untried_ += text(untried_.empty() ? "" : ", ", step.name, " (node %", step.node, ')');
   };
   try {
-    auto found = check_as(step, x, options, second);
+    auto found = check_as(step, x, options, second, rule);
     if (!found && step.expands) not_all();
     return found;
   } catch (const Error&) {  // an operation of a user's may take only what the tape had
@@ -227,7 +227,7 @@ std::optional<GradCheck::Operation> Walk::check(const Step& step, const GradChec
   for (std::size_t i = 0; i < x.size(); ++i)
     as_recorded[i] = cast(x[i], steps_[step.inputs[i]].dtype);
   try {
-    auto found = check_as(step, as_recorded, options, second);
+    auto found = check_as(step, as_recorded, options, second, rule);
     if (!found && step.expands) not_all();
     return found;
   } catch (const Error&) {
@@ -237,8 +237,8 @@ std::optional<GradCheck::Operation> Walk::check(const Step& step, const GradChec
 }
 
 std::optional<GradCheck::Operation> Walk::check_as(const Step& step, const Tensors& x,
-                                                   const GradCheckOptions& options,
-                                                   bool second) const {
+                                                   const GradCheckOptions& options, bool second,
+                                                   Rule rule) const {
   std::vector<std::size_t> places;  // of the inputs that vary
   Tensors free;
   bool actual = true;
@@ -268,31 +268,90 @@ std::optional<GradCheck::Operation> Walk::check_as(const Step& step, const Tenso
     directions.push_back(zeros_like(weights));
     p = derivative_of(p, directions);
   }
-  const Tensors gradients = gradients_of(p, free);
+  if (rule == Rule::jvp) {
+    const auto found = jvp_disagreement(p, free, 1e-6);
+    if (!found || found->input == places.size()) return std::nullopt;
+    return wrong_jvp(step, x, y, places[found->input], *found, second, rough);
+  }
+  const Tensors gradients = taped_of(p, free).gradients;
   if (agree_along(p, free, gradients, rough ? 1e-2 : 1e-6)) return std::nullopt;
   GradCheckOptions here = options;
   here.relative = rough ? 1e-2 : 1e-5;
   for (std::size_t k = 0; k < free.size(); ++k) {
     Comparison c = compare(p, free, k, gradients[k], here, 4096);
     if (!c.is_failed()) continue;
-    Context context{second ? "the derivative of its vjp" : "its vjp",
-                    second ? "the differences of its vjp" : "the differences of its forward"};
-    for (std::size_t i = 0; i < x.size(); ++i)
-      context.shapes.emplace_back(text("input ", i), x[i].shape());
-    if (!second) context.factors = factors_of(step, x, y);
-    if (rough) context.float32 = text(step.name, " computes in float32");
-    if (rough) context.fit = 1e-3;
+    Context context = context_of(step, x, y, second, rough);
+    if (k < places.size()) context.elementwise = is_elementwise(step, x, places[k]);
     Finding finding = explain(c, free[k].shape(), context);
     if (finding.verdict == Verdict::float32 || finding.verdict == Verdict::unsettled) continue;
-    GradCheck::Operation result{step.name, step.node, {}, step.shape, std::move(c.worst)};
-    for (const Tensor& t : x) result.input_shapes.push_back(t.shape());
+    GradCheck::Operation result = operation_of(step, x, std::move(c.worst), std::move(finding));
     result.input.number = k < places.size() ? places[k] : x.size();
     if (k == places.size()) result.input.name = "the adjoint";
-    result.input.verdict = finding.verdict;
-    result.input.explanation = std::move(finding.explanation);
     return result;
   }
   return std::nullopt;
+}
+
+Context Walk::context_of(const Step& step, const Tensors& x, const Tensor& y, bool second,
+                         bool rough) const {
+  Context context;
+  context.mine = second ? "the derivative of its vjp" : "its vjp";
+  context.truth = second ? "the differences of its vjp" : "the differences of its forward";
+  context.function = second ? "its vjp" : "its forward";
+  for (std::size_t i = 0; i < x.size(); ++i)
+    context.shapes.emplace_back(text("input ", i), x[i].shape());
+  if (!second) context.factors = factors_of(step, x, y);
+  if (rough) context.float32 = text(step.name, " computes in float32");
+  if (rough) context.fit = 1e-3;
+  return context;
+}
+
+bool Walk::is_elementwise(const Step& step, const Tensors& x, std::size_t i) const {
+  const auto of_one = [&](std::span<const Tensor> v) {
+    Tensors all = x;
+    all[i] = v[0];
+    return step.apply(all);
+  };
+  return elementwise_derivative(of_one, x[i]).defined();
+}
+
+GradCheck::Operation Walk::operation_of(const Step& step, const Tensors& x, GradCheck::Input worst,
+                                        Finding finding) const {
+  GradCheck::Operation result{step.name, step.node, {}, step.shape, std::move(worst)};
+  for (const Tensor& t : x) result.input_shapes.push_back(t.shape());
+  result.input.verdict = finding.verdict;
+  result.input.explanation = finding.words();
+  result.input.passed = finding.excused;
+  return result;
+}
+
+// The sentence on the numbers is that on a vjp, of the elements of the output.
+GradCheck::Operation Walk::wrong_jvp(const Step& step, const Tensors& x, const Tensor& y,
+                                     std::size_t i, const Disagreement& found, bool second,
+                                     bool rough) const {
+  Finding finding{Verdict::jvp, "its jvp disagrees with its vjp"};
+  GradCheck::Input worst;
+  worst.shape = x[i].shape();
+  worst.analytic = found.forward;
+  worst.numeric = found.backward;
+  worst.error = std::abs(found.forward - found.backward);
+  if (!found.error.empty()) {
+    finding.explanation = text("its jvp throws: ", found.error);
+  } else if (second) {
+    finding.explanation += ", the differences of which agree, where both are differentiated";
+  } else {
+    Comparison c = compare_tangent(step.apply, x, i, rough ? 1e-2 : 1e-5);
+    Context context = context_of(step, x, y, false, rough);
+    context.mine = "its jvp";
+    context.elementwise = is_elementwise(step, x, i);
+    if (const Finding reason = explain(c, y.shape(), context); !reason.explanation.empty())
+      finding.explanation += ", and with the differences: " + reason.words();
+    worst = std::move(c.worst);
+  }
+  worst.number = i;
+  GradCheck::Operation result = operation_of(step, x, std::move(worst), std::move(finding));
+  result.rule = "jvp";
+  return result;
 }
 
 }  // namespace xg::check

@@ -12,18 +12,21 @@ namespace xg::kernels {
 namespace detail {
 
 typedef double Doubles __attribute__((vector_size(sizeof(Batch<double>))));
-typedef std::int64_t Bits __attribute__((vector_size(sizeof(Batch<double>))));
+// Lanes of no ordinary number are computed as well, and overflow.
+typedef std::uint64_t Bits __attribute__((vector_size(sizeof(Batch<double>))));
+typedef std::int64_t SignedBits __attribute__((vector_size(sizeof(Batch<double>))));
 
 // A whole number n below 2^51 as the double n + 1.5 2^52 has n in its last bits.
 constexpr double with_whole = 0x1.8p52;
-constexpr std::int64_t whole_bits = std::bit_cast<std::int64_t>(with_whole);
+constexpr auto whole_bits = std::bit_cast<std::uint64_t>(with_whole);
 constexpr int mantissa_bits = 52;
 
 /// log2 of positive normal numbers, to about 12 digits.
 inline Doubles log2(Doubles x) {
   // x = 2^k m with m between √½ and √2
-  constexpr auto least = std::bit_cast<std::int64_t>(0.5 * std::numbers::sqrt2);
-  const Bits bits = std::bit_cast<Bits>(x), k = (bits - least) >> mantissa_bits;
+  constexpr auto least = std::bit_cast<std::uint64_t>(0.5 * std::numbers::sqrt2);
+  const Bits bits = std::bit_cast<Bits>(x);
+  const Bits k = std::bit_cast<Bits>(std::bit_cast<SignedBits>(bits - least) >> mantissa_bits);
   const Doubles m = std::bit_cast<Doubles>(bits - (k << mantissa_bits));
   // ln m = 2 (s + s³/3 + s⁵/5 + ...) with |s| < 0.172
   const Doubles s = (m - 1) / (m + 1), square = s * s;

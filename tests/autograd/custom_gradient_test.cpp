@@ -185,3 +185,20 @@ TEST_CASE("custom gradients in checkpoints, for any number of threads", "[custom
   const Tensor one = pass(1, false);
   for (const std::size_t threads : {1u, 2u, 8u}) CHECK(identical(pass(threads, true), one));
 }
+
+TEST_CASE("a rule that iterates until nothing changes has a jvp", "[custom_gradient]") {
+  // y = x / (1 − ½), and its adjoint as the fixed point of u = g + ½ u.
+  const auto twice =
+      custom_gradient([](const Tensor& v) { return 2 * v; },
+                      [](const Tensor& g, const Tensor&, const Tensor&) {
+                        Tensor u = g, before;
+                        do {
+                          before = u;
+                          u = g + 0.5 * u;
+                        } while (max(abs(detach(u) - detach(before))).item() > 1e-15);
+                        return u;
+                      });
+  const Tensor x = numbers({3}), t = numbers({3}, -1, 1, 2);
+  CHECK(difference(jvp(twice, x, t), 2 * t, 1e-12) == "");
+  CHECK(gradcheck([&](const Tensor& v) { return sum(square(twice(v))); }, x));
+}

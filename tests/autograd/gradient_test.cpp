@@ -156,7 +156,7 @@ TEST_CASE("what the loss does not depend on", "[gradient]") {
   const Tensor x(2.0), other{1., 2.};
   const Tape tape;
   const Tensor loss = square(x), later = exp(x);
-  CHECK(identical(gradient(loss, other), zeros({2})));
+  CHECK(identical(gradient(loss, {x, other})[1], zeros({2})));
   CHECK(gradient(loss, later).item() == 0);
   CHECK(gradient(sum(sign(x)), x).item() == 0);
   REQUIRE_ERROR(gradient(loss, {x, other}, {.unused = Unused::error}), TapeError,

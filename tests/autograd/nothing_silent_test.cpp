@@ -87,8 +87,51 @@ TEST_CASE("a tape is used on its own thread alone", "[silent]") {
   CHECK(on_another_thread([&] { tape.clear(); }) ==
         "[Tape] clear was called on another thread than the one on which the tape was made");
   CHECK(on_another_thread([&] { sum(square(x)); }) == "no error");
-  CHECK(tape.size() == 3);  // what another thread computes is not recorded
+  const Tensor h = exp(x);
+  CHECK(on_another_thread([&] { 2 * square(h); })
+            .starts_with("[square] input 0, of shape (2,), belongs to the tape of another thread, "
+                         "which does not see what this one computes; compute it there, or take its "
+                         "value as a constant: detach(x), or NoRecording here"));
+  CHECK(on_another_thread([&] { square(detach(h)); }) == "no error");
+  CHECK(on_another_thread([&] {
+          const NoRecording scope;
+          square(h);
+        }) == "no error");
+  std::string within;
+  checkpoint(
+      [&](const Tensor& v) {
+        const Tensor made = exp(v);
+        within = on_another_thread([&] { square(made); });
+        return made;
+      },
+      h);
+  CHECK(within.find("belongs to the tape of another thread") != std::string::npos);
+  CHECK(tape.size() == 5);  // what another thread computes is not recorded
   CHECK(identical(gradient(loss, x), Tensor{2., 4.}));
+}
+
+TEST_CASE("what a tape that has ended recorded is a number to every thread", "[silent]") {
+  Tensor h;
+  {
+    const Tape tape;
+    h = square(Tensor{1., 2.});
+  }
+  CHECK(on_another_thread([&] { square(h); }) == "no error");
+}
+
+TEST_CASE("gradients of what the tape has never met are refused", "[silent]") {
+  const Tensor x{1., 2.};
+  const Parameter w(x), copy = w;
+  const Tape tape;
+  Tensor v = x;
+  const Tensor loss = sum(v * w), other = sum(v);
+  REQUIRE_ERROR(gradient(loss, copy), TapeError,
+                "[gradient] the tape has met none of the tensors: a copy of a parameter or a "
+                "module, and a tensor that was assigned since, is not what was recorded");
+  v = detach(v) + 1;
+  REQUIRE_ERROR(gradient(loss, detach(v)), TapeError, "has met none");
+  CHECK(identical(gradient(loss, {w, copy})[1], zeros({2}, DType::float64)));
+  CHECK(identical(gradient(other, w), zeros({2}, DType::float64)));
 }
 
 TEST_CASE("a tape that ends out of order ends the program", "[silent]") {

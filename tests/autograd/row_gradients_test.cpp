@@ -17,15 +17,18 @@ namespace {
 
 using Cost = std::function<Tensor(const Tensor& x, const Tensor& y)>;
 
-/// 1/m of the gradient of each example alone.
+/// The gradient of each example alone; 1/m of it where the batch's cost is an average.
 std::vector<Tensor> by_loop(const Cost& cost, const Tensor& x, const Tensor& y,
                             std::span<const Tensor> wrt) {
   const std::int64_t m = x.extent(0);
+  double total = 0;
+  for (std::int64_t i = 0; i < m; ++i)
+    total += cost(slice(x, 0, i, i + 1), slice(y, 0, i, i + 1)).item();
+  const double share = cost(x, y).item() == Approx(total).epsilon(1e-4) ? 1.0 : 1.0 / double(m);
   std::vector<std::vector<Tensor>> rows(wrt.size());
   for (std::int64_t i = 0; i < m; ++i) {
     const Tape tape;
-    const Tensor loss =
-        (1 / static_cast<double>(m)) * cost(slice(x, 0, i, i + 1), slice(y, 0, i, i + 1));
+    const Tensor loss = share * cost(slice(x, 0, i, i + 1), slice(y, 0, i, i + 1));
     const NoRecording scope;
     const std::vector<Tensor> g = gradient(loss, wrt);
     for (std::size_t k = 0; k < g.size(); ++k) rows[k].push_back(g[k]);
@@ -130,10 +133,69 @@ TEST_CASE("costs whose rows stay apart take one pass", "[per_example]") {
   }
 }
 
-TEST_CASE("costs that mix rows, or are no averages, are taken example by example",
-          "[per_example]") {
-  constexpr std::int64_t m = 3;
-  const Tensor x = numbers({m, 3}), y = numbers({m, 2}, -1, 1, 2);
+TEST_CASE("a cost with an average and a sum over examples", "[per_example]") {
+  const Tensor x = numbers({4, 3}), y = numbers({4, 2}, -1, 1, 2);
+  const Tensor w = numbers({3, 2}, -1, 1, 3), b = numbers({2});
+  const std::vector<Tensor> wrt{w, b};
+  const std::vector<Tensor> g = per_example_gradient(
+      [&](const Tensor& a, const Tensor& t) { return mean(matmul(a, w)) + sum(square(t * b)); },
+      std::tie(x, y), wrt);
+  REQUIRE_CLOSE(g[0], broadcast_to(expand_dims(x, 2) / 8, {4, 3, 2}), 1e-14);
+  REQUIRE_CLOSE(g[1], 2 * square(y) * b, 1e-14);
+}
+
+TEST_CASE("a cost of 0 is an average or a sum by its gradient", "[per_example]") {
+  const Tensor x = numbers({4, 3}), w = zeros({3});
+  const std::span<const Tensor> wrt(&w, 1);
+  const auto linear_in = [&](const Tensor& a) { return matmul(a, w) + 0.0 * squared_norm(w); };
+  const auto rows = [&](const auto& cost) { return per_example_gradient(cost, x, wrt)[0]; };
+  const auto averaged = [&](const Tensor& a) { return mean(linear_in(a)); };
+  const auto summed = [&](const Tensor& a) { return sum(linear_in(a)); };
+  REQUIRE_CLOSE(rows(averaged), x / 4, 1e-15);
+  REQUIRE_CLOSE(rows(summed), x, 1e-15);
+  const Tape tape;
+  REQUIRE_CLOSE(rows(averaged), x / 4, 1e-15);
+  REQUIRE_CLOSE(rows(summed), x, 1e-15);
+}
+
+TEST_CASE("costs that use tensors in other ways are taken example by example", "[per_example]") {
+  const Tensor x = numbers({3, 3}), y = numbers({3, 2}, -1, 1, 2);
+  const Tensor w = numbers({3, 2}, -1, 1, 3), b = numbers({2}), s(0.7);
+  const std::vector<Tensor> wrt{w, b, s};
+  const auto z = [&](const Tensor& a) { return matmul(a, w) + b; };
+  const std::pair<const char*, Cost> costs[] = {
+      {"weight twice",
+       [&](auto& a, auto&) { return mean(square(z(tanh(matmul(z(a), transpose(w)))))); }},
+      {"weight decay", [&](auto& a, auto&) { return mean(square(z(a))) + 0.1 * squared_norm(w); }},
+      {"decay alone", [&](auto&, auto&) { return squared_norm(w); }},
+      {"times a tensor", [&](auto& a, auto&) { return s * mean(square(z(a))); }},
+      {"sum times a tensor", [&](auto& a, auto&) { return s * sum(square(z(a))); }},
+      {"over a tensor", [&](auto& a, auto&) { return mean(square(z(a))) / s; }},
+      {"checkpoint",
+       [&](auto& a, auto&) {
+         return checkpoint([&](const Tensor& v) { return mean(square(matmul(v, w))); }, a);
+       }},
+      {"hook",
+       [&](auto& a, auto&) {
+         return mean(square(on_gradient(z(a), [](const Tensor& g) { return clip(g, -0.1, 0.1); })));
+       }},
+  };
+  for (const auto& [name, cost] : costs) {
+    INFO(name);
+    check(cost, x, y, wrt, false);
+  }
+  // With respect to the examples themselves.
+  const std::vector<Tensor> of_x{x, w};
+  check([&](auto& a, auto&) { return mean(square(z(a))); }, x, y, std::span(of_x).last(1), true);
+  CHECK_FALSE(in_one_pass([&](auto& a, auto&) { return mean(square(z(a))); }, x, y, of_x));
+  const std::vector<Tensor> g = per_example_gradient(
+      [&](const Tensor& a, const Tensor&) { return sum(square(a)); }, std::tie(x, y), of_x);
+  CHECK(largest(slice(g[0], 0, 0, 1) - expand_dims(2.0 * embed(slice(x, 0, 0, 1), 0, 0, 3), 0)) <
+        1e-15);
+}
+
+TEST_CASE("costs that mix examples are refused", "[per_example]") {
+  const Tensor x = numbers({3, 3}), y = numbers({3, 2}, -1, 1, 2);
   const Tensor w = numbers({3, 2}, -1, 1, 3), b = numbers({2}), s(0.7);
   const std::vector<Tensor> wrt{w, b, s};
   const auto z = [&](const Tensor& a) { return matmul(a, w) + b; };
@@ -145,24 +207,9 @@ TEST_CASE("costs that mix rows, or are no averages, are taken example by example
        [&](auto& a, auto& t) { return mean(square(z(a) * detach(max(t)).item())); }},
       {"softmax over rows", [&](auto& a, auto&) { return mean(square(softmax(z(a), {0}))); }},
       {"variance of rows", [&](auto& a, auto&) { return sum(var(z(a), {0}, false, 0)); }},
-      {"weight twice",
-       [&](auto& a, auto&) { return mean(square(z(tanh(matmul(z(a), transpose(w)))))); }},
-      {"weight decay", [&](auto& a, auto&) { return mean(square(z(a))) + 0.1 * squared_norm(w); }},
-      {"decay alone", [&](auto&, auto&) { return squared_norm(w); }},
-      {"times a tensor", [&](auto& a, auto&) { return s * mean(square(z(a))); }},
-      {"over a tensor", [&](auto& a, auto&) { return mean(square(z(a))) / s; }},
       {"root of the mean", [&](auto& a, auto&) { return sqrt(mean(square(z(a)))); }},
       {"product of means", [&](auto& a, auto& t) { return mean(z(a)) * mean(z(a) * t); }},
       {"number over a mean", [&](auto& a, auto&) { return 1 / (2 + mean(square(z(a)))); }},
-      {"mean and sum", [&](auto& a, auto& t) { return mean(matmul(a, w)) + sum(square(t * b)); }},
-      {"a number of the first row",
-       [&](auto& a, auto& t) {
-         const auto first = [&] {
-           const NoRecording scope;
-           return max(slice(t, 0, 0, 1)).item();
-         };
-         return mean(square(z(a))) * first();
-       }},
       {"rows over m", [&](auto& a, auto&) { return sum(square(z(a) / a.extent(0))); }},
       {"scaled by m",
        [&](auto& a, auto&) { return sum(square(z(a) * (1.0 / double(a.extent(0))))); }},
@@ -184,31 +231,18 @@ TEST_CASE("costs that mix rows, or are no averages, are taken example by example
        [&](auto& a, auto&) { return a.extent(0) == 1 ? mean(exp(z(a))) : mean(sin(z(a))); }},
       {"over other axes",
        [&](auto& a, auto&) {
-         return a.extent(0) == 1 ? mean(softmax(z(a) * s, {1})) : mean(softmax(z(a) * s, {0, 1}));
-       }},
-      {"for one alone",
-       [&](auto& a, auto&) { return mean(square(matmul(reshape(a, {3}), w) * b)); }},
-      {"checkpoint",
-       [&](auto& a, auto&) {
-         return checkpoint([&](const Tensor& v) { return mean(square(matmul(v, w))); }, a);
-       }},
-      {"hook",
-       [&](auto& a, auto&) {
-         return mean(square(on_gradient(z(a), [](const Tensor& g) { return clip(g, -0.1, 0.1); })));
+         return a.extent(0) == 1 ? mean(square(softmax(z(a) * s, {1})))
+                                 : mean(square(softmax(z(a) * s, {0, 1})));
        }},
   };
   for (const auto& [name, cost] : costs) {
     INFO(name);
-    check(cost, x, y, wrt, false);
+    CHECK_FALSE(in_one_pass(cost, x, y, wrt));
+    REQUIRE_ERROR(per_example_gradient(cost, std::tie(x, y), wrt), ValueError,
+                  "is neither the average of its 3 examples' costs, ");
+    const Tape tape;
+    REQUIRE_ERROR(per_example_gradient(cost, std::tie(x, y), wrt), ValueError, "nor their sum, ");
   }
-  // With respect to the examples themselves.
-  const std::vector<Tensor> of_x{x, w};
-  check([&](auto& a, auto&) { return mean(square(z(a))); }, x, y, std::span(of_x).last(1), true);
-  CHECK_FALSE(in_one_pass([&](auto& a, auto&) { return mean(square(z(a))); }, x, y, of_x));
-  const std::vector<Tensor> g = per_example_gradient(
-      [&](const Tensor& a, const Tensor&) { return sum(square(a)); }, std::tie(x, y), of_x);
-  CHECK(largest(slice(g[0], 0, 0, 1) -
-                expand_dims(2.0 / m * embed(slice(x, 0, 0, 1), 0, 0, m), 0)) < 1e-15);
 }
 
 TEST_CASE("what operations say of rows is right", "[per_example][catalogue]") {
@@ -239,12 +273,13 @@ TEST_CASE("what operations say of rows is right", "[per_example][catalogue]") {
       if (!is_floating(y.dtype())) throw DTypeError("no derivative");
       return sum(square(y) + y);
     };
-    try {
-      by_loop(cost, places, other, std::span(wrt).first(0));
-    } catch (const Error&) {
-      return;  // no operation on single rows
-    }
     const bool one_pass = in_one_pass(cost, places, other, wrt);
+    try {  // also where no input is floating, and none used
+      per_example_gradient(cost, std::tie(places, other), wrt);
+    } catch (const Error&) {
+      CHECK_FALSE(one_pass);
+      return;  // no operation on single rows, or one that mixes them
+    }
     check(cost, places, other, wrt, one_pass);
     ++compared;
     passes += one_pass;

@@ -286,6 +286,56 @@ TEST_CASE("transforms over parameters are those over tensors", "[transforms]") {
         Approx(jvp(along_x, net.refs, net.v).item()).epsilon(1e-12));
 }
 
+TEST_CASE("second derivatives by blocks are those of all as one vector", "[transforms]") {
+  const Net net;
+  const Tensor w = net.w, b = net.b;
+  const auto cost = [&] { return sum(square(Net::f(net.x, net.w, net.b))); };
+  const auto cost_of = [&](const Tensor& u, const Tensor& v) {
+    return sum(square(Net::f(net.x, u, v)));
+  };
+  const auto of_flat = [&](const Tensor& v) {
+    return cost_of(reshape(slice(v, 0, 0, 6), {3, 2}), slice(v, 0, 6, 9));
+  };
+  const Tensor whole = hessian(of_flat, concatenate({reshape(w, {6}), b}));
+  const auto block = [&](std::int64_t i, std::int64_t j, const Shape& shape) {
+    const std::int64_t from[] = {0, 6}, to[] = {6, 9};
+    return reshape(slice(slice(whole, 0, from[i], to[i]), 1, from[j], to[j]), shape);
+  };
+  const auto h = hessian(cost_of, w, b);
+  REQUIRE_CLOSE(h[0][0], block(0, 0, {3, 2, 3, 2}), 1e-13, 1e-14);
+  REQUIRE_CLOSE(h[0][1], block(0, 1, {3, 2, 3}), 1e-13, 1e-14);
+  REQUIRE_CLOSE(h[1][0], block(1, 0, {3, 3, 2}), 1e-13, 1e-14);
+  REQUIRE_CLOSE(h[1][1], block(1, 1, {3, 3}), 1e-13, 1e-14);
+  const NamedBlocks named = hessian(cost, net.refs);
+  CHECK(named.size() == 2);
+  CHECK(identical(named["layer.w"]["layer.b"], h[0][1]));
+  CHECK(identical(named[1][0], h[1][0]));
+  CHECK(identical(hessian(cost, net.refs)["layer.b"][1], h[1][1]));
+  const auto [value, gradients] = value_and_gradient(cost_of, w, b);
+  CHECK(identical(value, cost_of(w, b)));
+  CHECK(identical(gradients[1], gradient(cost_of, w, b)[1]));
+  REQUIRE_ERROR(named["w"], ValueError, "no parameter 'w'; there are layer.w, layer.b");
+  REQUIRE_ERROR(named[2], ValueError, "[NamedTensors] no number 2; there are 2");
+}
+
+TEST_CASE("tensors under the parameters' names are taken by them", "[transforms]") {
+  const Parameter u{numbers({2}, -1, 1, 1)}, v{numbers({2}, -1, 1, 2)};
+  const ParameterRefs refs{{"u", u}, {"v", v}};
+  const auto cost = [&] { return sum(u * u * exp(v)); };
+  const Tensor du = numbers({2}, -1, 1, 3), dv = numbers({2}, -1, 1, 4);
+  const NamedTensors in_order{{"u", du}, {"v", dv}}, turned{{"v", dv}, {"u", du}};
+  CHECK(identical(jvp(cost, refs, turned), jvp(cost, refs, in_order)));
+  CHECK(identical(hvp(cost, refs, turned)[0], hvp(cost, refs, in_order)[0]));
+  CHECK(identical(value_and_jvp(cost, refs, turned).tangent, jvp(cost, refs, in_order)));
+  REQUIRE_ERROR(hvp(cost, refs, NamedTensors{{"u", du}, {"w", dv}}), ValueError,
+                "[NamedTensors] the tensors are those of u, w, the parameters are u, v; without "
+                "names, .tensors(), they are taken in their order");
+  REQUIRE_ERROR(hvp(cost, refs, NamedTensors{{"u", du}}), ValueError, "are those of u, the");
+  CHECK(identical(jvp(cost, refs, turned.tensors()),
+                  jvp(cost, refs, NamedTensors{{"u", dv}, {"v", du}})));
+  REQUIRE_ERROR(in_order[2], ValueError, "[NamedTensors] no number 2; there are 2");
+}
+
 TEST_CASE("what the transforms refuse", "[transforms]") {
   const Net net;
   const Tensor x{1., 2.};
