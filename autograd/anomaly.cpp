@@ -98,7 +98,7 @@ std::optional<Found> anomaly(const Tensor& x) {
 }  // namespace
 
 DetectAnomalies::DetectAnomalies() {
-  for (Tape* tape = Tape::newest(); tape; tape = tape->outer_)
+  for (Tape* tape = detail::on_this_thread.innermost; tape; tape = tape->outer_)
     if (!tape->anomalies_) tape->anomalies_ = std::make_unique<detail::AnomalyCheck>();
   watchers.fetch_add(1, std::memory_order_relaxed);
 }

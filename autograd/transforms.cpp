@@ -274,12 +274,12 @@ std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint) {
   return trace.vjp(y, x, adjoint);
 }
 
-std::vector<Tensor> jacobian(const Call& call, std::string_view caller) {
-  require_floating_arguments(caller, call.x);
+std::vector<Tensor> jacobian(const Call& call) {
+  require_floating_arguments("jacobian", call.x);
   const Trace trace;
   const std::vector<Tensor> x = variables(trace, call);
   const Tensor y = call.f(x);
-  require_floating_result(caller, y);
+  require_floating_result("jacobian", y);
   return trace.jacobian(y, x);
 }
 

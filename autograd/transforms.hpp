@@ -91,7 +91,7 @@ struct ValueAndDerivatives {
 ValueAndDerivatives value_and_gradient(const Call& call, std::string_view caller = "gradient");
 ValueAndDerivatives value_and_jvp(const Call& call, std::span<const Tensor> tangents);
 std::vector<Tensor> vjp(const Call& call, const Tensor& adjoint);
-std::vector<Tensor> jacobian(const Call& call, std::string_view caller = "jacobian");
+std::vector<Tensor> jacobian(const Call& call);
 std::vector<Tensor> hvp(const Call& call, std::span<const Tensor> tangents,
                         std::string_view caller = "hvp");
 std::vector<std::vector<Tensor>> hessian(const Call& call);

@@ -87,14 +87,14 @@ void SGD::set_learning_rate(double rate, SourceLocation place) {
 
 void SGD::step(const TensorPerParameter& given, SourceLocation place) {
   std::vector<Tensor> room;
-  std::span<const Tensor> gradients;
-  xg::detail::located(place, [&] {
-    gradients = given.in_order_of(parameters_, room);
-    if (gradients.size() != parameters_.size())
+  const std::span<const Tensor> gradients = xg::detail::located(place, [&] {
+    const std::span<const Tensor> ordered = given.in_order_of(parameters_, room);
+    if (ordered.size() != parameters_.size())
       throw ValueError(
-          text("[SGD] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"));
+          text("[SGD] ", ordered.size(), " gradients for ", parameters_.size(), " parameters"));
     for (std::size_t i = 0; i < parameters_.size(); ++i)
-      parameters_[i].check_fits("SGD", gradients[i]);
+      parameters_[i].check_fits("SGD", ordered[i]);
+    return ordered;
   });
   descend(gradients);
 }

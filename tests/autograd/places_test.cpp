@@ -42,6 +42,8 @@ TEST_CASE("errors of transforms name the place of the call and the transform", "
   CHECK_SAYS_PLACE(hessian(itself, x), "hessian");
   CHECK_SAYS_PLACE(hessian(cubes, none), "hessian");
   CHECK_SAYS_PLACE(hessian(cubes, labels), "hessian");
+  CHECK_SAYS_PLACE(hessian(product, x, labels), "hessian");
+  CHECK_SAYS_PLACE(value_and_gradient(product, x, labels), "gradient");
   CHECK_SAYS_PLACE(hvp(itself, x, x), "hvp");
   CHECK_SAYS_PLACE(hvp(cubes, x, other), "hvp");
   CHECK_SAYS_PLACE(hvp(product, {x, x}, {x, other}), "hvp");
@@ -59,6 +61,7 @@ TEST_CASE("errors of transforms over parameters name the place of the call", "[p
   CHECK_SAYS_PLACE(jvp(f, all, std::vector{other}), "jvp");
   CHECK_SAYS_PLACE(vjp(f, all, other), "vjp");
   CHECK_SAYS_PLACE(jacobian(f, ParameterRefs{{"p", empty}}), "jacobian");
+  CHECK_SAYS_PLACE(hessian(wide, all), "hessian");
   CHECK_SAYS_PLACE(hvp(wide, all, std::vector{x}), "hvp");
 }
 

@@ -187,6 +187,21 @@ TEST_CASE("a branch that `where` does not take cannot spoil the gradient", "[zer
     }
 }
 
+TEST_CASE("blocks of a Hessian are finite where nobody asks", "[zero adjoints]") {
+  const auto f = [](const Tensor& a, const Tensor& b) {
+    return sum(where(a > 0, pow(a, 1.5) * b, 0));
+  };
+  const Tensor a{0., 4.}, b{1., 2.};
+  const auto h = hessian(f, a, b);
+  CHECK(identical(h[0][0], Tensor{{0., 0.}, {0., 0.75}}));
+  CHECK(identical(h[0][1], Tensor{{0., 0.}, {0., 3.}}));
+  CHECK(identical(h[1][0], Tensor{{0., 0.}, {0., 3.}}));
+  const Parameter p(a);
+  const ParameterRefs all{{"p", p}};
+  const NamedBlocks blocks = hessian([&] { return f(p, b); }, all);
+  CHECK(identical(blocks["p"]["p"], h[0][0]));
+}
+
 TEST_CASE("a 0 of one element leaves the others alone, also in long and broadcast tensors",
           "[zero adjoints]") {
   const std::int64_t n = (1 << 16) + 37;  // more than one range, and not whole batches
