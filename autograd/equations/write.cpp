@@ -192,8 +192,8 @@ Writer::Piece Writer::called(const Expression& e) const {
     const bool is_condition = form->name == "where" && arguments.empty() && is_comparison(part);
     arguments.push_back(is_condition ? spelled(part, Level::sum) : wrapped(part, Level::sum));
   }
-  return {applied(head(*e->function, form->name), e->by_rows ? "" : over(form->subscript, e, columns_),
-                  arguments),
+  return {applied(head(*e->function, form->name),
+                  e->by_rows ? "" : over(form->subscript, e, columns_), arguments),
           Level::atom};
 }
 

@@ -427,7 +427,7 @@ TEST_CASE("graph: blocks of functions that differ are not equal") {
     ParameterRefs names;
     for (int i = 0; i < 14; ++i) {
       Parameter& w = weights[static_cast<std::size_t>(i)];
-      names.emplace_back("w" + std::to_string(i), w);
+      names.emplace_back(detail::text("w", i), w);
       h = apply(Powk{i < 7 ? first : second}, matmul(h, transpose(w.value())));
     }
     return graph(nn::quadratic_cost(h, m.y), names).dot();
