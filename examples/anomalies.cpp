@@ -96,7 +96,14 @@ int main() {
   show("a tensor that the loss does not depend on", [&] {
     const Tape tape;
     const Tensor loss = sum(square(x)), other{1.0, 2.0};
-    gradient(loss, other, {.unused = Unused::error});
+    gradient(loss, {x, other}, {.unused = Unused::error});
+  });
+
+  show("a gradient of what was never recorded", [&] {
+    const Classifier copy = net;
+    const Tape tape;
+    const Tensor loss = sum(square(net(x)));
+    gradient(loss, copy.parameters());
   });
 
   show("a tape on two threads", [&] {
@@ -106,6 +113,20 @@ int main() {
     std::thread([&] {
       try {
         gradient(loss, x);
+      } catch (const TapeError& e) {
+        error = e.what();
+      }
+    }).join();
+    throw TapeError(error);
+  });
+
+  show("a tensor of the tape of another thread", [&] {
+    const Tape tape;
+    const Tensor h = square(x);
+    std::string error;
+    std::thread([&] {
+      try {
+        exp(h);
       } catch (const TapeError& e) {
         error = e.what();
       }
