@@ -50,8 +50,8 @@ class Trial {
       }
     };
     // Small positive numbers, of any sign, and above one; where an operation refuses them, others.
-    for (const auto& [low, high] : {std::pair{0.2, 0.8}, {-1.5, 1.5}, {1.2, 3.0}, {-30.0, 30.0}})
-      add([&] { return drawn(m, low, high); });
+    for (const auto& range : {std::pair{0.2, 0.8}, {-1.5, 1.5}, {1.2, 3.0}, {-30.0, 30.0}})
+      add([&] { return drawn(m, range.first, range.second); });
     // And those for which the equations are printed, if they are known.
     if (std::all_of(recorded.begin(), recorded.end(), [](const auto& t) { return t.defined(); }))
       add([&] {
