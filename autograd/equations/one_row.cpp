@@ -89,6 +89,7 @@ std::optional<Graph> with_one_row(const Tensor& loss, const Graph& graph) {
     if (!agree(rows.loss(), expected_loss) ||
         !std::equal(found.begin(), found.end(), expected.begin(), expected.end(), agree))
       return std::nullopt;
+    const NoRecording scope;  // the tape is read, and must not grow
     const Graph read = read_tape(rows.loss(), {});
     // Vertices have the numbers of the tape's nodes.
     std::vector<std::size_t> number(read.size(), no_vertex);
