@@ -13,7 +13,12 @@
 namespace xg::kernels {
 namespace {
 
-// Whole batches where there is room, so many elements otherwise.
+// Whole batches where there is room, so many elements otherwise: what lies behind may be another
+// thread's, who writes it.
+template <class T>
+Batch<T> get(const T* from, std::int64_t count) {
+  return count >= lanes<T> ? load(from) : load_first(from, count);
+}
 template <class T>
 void put(T* to, const Batch<T>& x, std::int64_t count) {
   if (count >= lanes<T>)
@@ -55,7 +60,7 @@ void others_in_row(std::int64_t n, const T* in, T y, T* out, std::int64_t room) 
     before *= x;
   };
   const auto back = [&](V& after, std::int64_t at, const V& x) {
-    put(out + at, load(out + at) * after, room - at);
+    put(out + at, get(out + at, room - at) * after, room - at);
     after *= x;
   };
   for (std::int64_t i = 0; i < n; i += step) each(i, forward);
@@ -116,7 +121,7 @@ void others_in_columns(std::int64_t count, std::int64_t inner, std::int64_t widt
   std::copy_n(y, width, run);
   const auto back = [&](auto rows, std::int64_t r) {
     columns(r, [&](V& after, std::int64_t at, std::int64_t left) {
-      std::array<V, group> before{load(out + at)}, x;
+      std::array<V, group> before{get(out + at, left)}, x;
       for (std::int64_t k = 0; k < rows; ++k) {
         const auto here = static_cast<std::size_t>(k);
         x[here] = load(in + at + k * inner);
