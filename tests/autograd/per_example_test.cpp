@@ -111,11 +111,11 @@ TEST_CASE("gradients of examples are differentiated again", "[per_example]") {
   const GradCheck check = gradcheck(norms, x, w);
   INFO(check);
   CHECK(check.passed);
-  // Recorded or not, they are the same bits.
+  // Recorded or not, they are the same but for the products of one row and of several.
   const auto cost = [&](const Tensor& one) { return sum(tanh(matmul(one, w))); };
   const std::vector<Tensor> plain = per_example_gradient(cost, x, std::span(&w, 1));
   const Tape tape;
-  CHECK(identical(plain[0], per_example_gradient(cost, x, std::span(&w, 1))[0]));
+  REQUIRE_CLOSE(per_example_gradient(cost, x, std::span(&w, 1))[0], plain[0], 1e-13, 1e-15);
 }
 
 TEST_CASE("every operation in a checkpoint and for single examples", "[per_example][checkpoint]") {
