@@ -92,7 +92,7 @@ void others_in_short_rows(std::int64_t rows, std::int64_t count, const T* in, co
 }
 
 // Columns that fit a tile, of rows that are `inner` elements apart.
-constexpr std::int64_t tile = 1024;
+constexpr std::int64_t tile = 256;
 
 // Of the products on the way there only every fourth row's stay in the result; the way back finds
 // those between again, so that less goes through the memory.
