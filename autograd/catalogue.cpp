@@ -15,7 +15,8 @@ const std::vector<CatalogueEntry>& catalogue() {
     for (const auto& group :
          {ops::arithmetic(), ops::functions(), ops::activations(), ops::comparison(),
           ops::reductions(), ops::softmaxes(), ops::products(), ops::linear_algebra(),
-          ops::movement(), ops::indexing(), ops::checkpoints(), ops::custom_gradients()})
+          ops::movement(), ops::indexing(), ops::making(), ops::checkpoints(),
+          ops::custom_gradients()})
       result.insert(result.end(), group.begin(), group.end());
     return result;
   }();

@@ -68,6 +68,7 @@ std::vector<CatalogueEntry> products();
 std::vector<CatalogueEntry> linear_algebra();
 std::vector<CatalogueEntry> movement();
 std::vector<CatalogueEntry> indexing();
+std::vector<CatalogueEntry> making();
 std::vector<CatalogueEntry> checkpoints();
 std::vector<CatalogueEntry> custom_gradients();
 }  // namespace ops
