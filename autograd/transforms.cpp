@@ -2,8 +2,8 @@
 #include "autograd/transforms.hpp"
 
 #include "autograd/anomaly.hpp"
-#include "autograd/kernels/finite.hpp"
 #include "autograd/op.hpp"
+#include "autograd/ops/elementwise.hpp"
 #include "autograd/tape_memory.hpp"
 
 namespace xg {
@@ -110,12 +110,9 @@ std::vector<std::vector<Tensor>> by_columns(
 }
 
 bool all_finite(const std::vector<std::vector<Tensor>>& rows) {
-  for (const std::vector<Tensor>& row : rows)
-    for (const Tensor& t : row)
-      if (!visit_floating(t.dtype(),
-                          [&]<class T>(T) { return kernels::all_finite(t.size(), t.data<T>()); }))
-        return false;
-  return true;
+  return std::all_of(rows.begin(), rows.end(), [](const std::vector<Tensor>& row) {
+    return std::all_of(row.begin(), row.end(), ops::is_finite);
+  });
 }
 
 }  // namespace
