@@ -1,6 +1,5 @@
 // Operations that choose elements by position, and those that put them back.
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <numeric>
 
